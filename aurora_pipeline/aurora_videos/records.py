@@ -1,0 +1,91 @@
+"""The noun of this stage: a `Video`, which is a clip that was bought (or drafted) and is in the media store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Video:
+    """One talking-head video as the provider returned it, with what it cost.
+
+    ``seconds`` is the measured length of the picture; ``billed_seconds`` is that rounded up. ``usd`` is the amount on
+    the provider's bill for the charge; for ``is_draft`` videos it is what the local studio would have billed and
+    nothing was paid. ``was_reused`` says that this campaign found the clip already bought.
+    """
+
+    campaign: str
+    clip_id: str
+    provider: str
+    is_draft: bool
+    endpoint: str
+    fingerprint: str
+    charge_id: str
+    request_id: str
+    sha256: str
+    speech_sha256: str
+    portrait_sha256: str
+    resolution: str
+    width: int
+    height: int
+    fps: float
+    seconds: float
+    billed_seconds: int
+    usd_per_second: Decimal
+    usd: Decimal
+    was_reused: bool
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One purchase, as the ledger keeps it: written before anything is sent, settled once.
+
+    ``state`` is one of the words of `ledger.STATES`. ``reserved_usd`` is the worst case held inside the budget;
+    ``billed_usd`` is the provider's bill. With provider ``studio`` nothing is paid: the bill is what it would have been.
+    ``sentence`` says why a charge was refused, voided or is unknown.
+    """
+
+    charge_id: str
+    provider: str
+    fingerprint: str
+    campaign: str
+    clip_id: str
+    run_id: str
+    endpoint: str
+    resolution: str
+    state: str
+    request_id: str | None
+    audio_seconds: float
+    usd_per_second: Decimal
+    price_source: str
+    reserved_usd: Decimal
+    billed_seconds: int | None
+    billable_units: Decimal | None
+    billed_usd: Decimal | None
+    video_sha256: str | None
+    sentence: str | None
+    planned_at: datetime
+    sent_at: datetime | None
+    accepted_at: datetime | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One execution of one stage for one campaign, from either door (``cli`` or ``dagster``)."""
+
+    run_id: str
+    campaign: str
+    stage: str
+    door: str
+    provider: str
+    version: str
+    started_at: datetime
+    ended_at: datetime
+    rows: int
+    made: int
+    failures: int
+    billed_usd: Decimal
+    sentence: str | None

@@ -1,0 +1,5 @@
+"""Video + Speech -> Deliverable.  Master and renditions at one loudness, measured again after they are made."""
+
+from .records import Deliverable, Quality
+
+__all__ = ["Deliverable", "Quality"]

@@ -1,0 +1,117 @@
+"""Run one function over many clips: bounded, interruptible, with progress on the calling thread.
+
+Dagster ends a step by raising in the main thread wherever it is (reference/dagster.md 3.1), and Ctrl-C does the
+same. So workers never own the exit: the main thread pumps their results and, on any exception, sets `stop`, drops
+what has not started, and waits a bounded time for what has. Work must look at `stop` between its own waits.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .errors import AuroraError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Result]):
+    """What became of one item: a result, or the error that is its own (never a neighbour's)."""
+
+    item: Item
+    result: Result | None = None
+    error: AuroraError | None = None
+
+
+def for_each(
+    items: Sequence[Item],
+    work: Callable[[Item, threading.Event], Result],
+    *,
+    workers: int,
+    on_outcome: Callable[[Outcome[Item, Result], int], None] = lambda outcome, done: None,
+    drain_seconds: float = 20.0,
+    stops_all: Callable[[AuroraError], bool] = lambda error: False,
+) -> list[Outcome[Item, Result]]:
+    """Outcomes of ``work(item, stop)`` in the order of ``items``; at most ``workers`` at a time.
+
+    ``on_outcome(outcome, done)`` runs on the calling thread. An `AuroraError` belongs to its item and neighbours go
+    on, unless ``stops_all(error)``: then nothing further is started and the rest carry that same error. Any other
+    exception stops everything and is raised.
+    """
+    crew = _Crew(items, work, workers)
+    try:
+        return crew.pump(on_outcome, stops_all)
+    finally:
+        crew.dismiss(drain_seconds)
+
+
+class _Crew(Generic[Item, Result]):
+    def __init__(self, items: Sequence[Item], work: Callable[[Item, threading.Event], Result], workers: int) -> None:
+        self.items, self.work, self.stop = items, work, threading.Event()
+        self.todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[tuple[int, Result | None, BaseException | None]] = queue.SimpleQueue()
+        for index in range(len(items)):
+            self.todo.put(index)
+        self.threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(min(workers, len(items)))]
+        for thread in self.threads:
+            thread.start()
+
+    def _labour(self) -> None:
+        while not self.stop.is_set():
+            try:
+                index = self.todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self.done.put((index, self.work(self.items[index], self.stop), None))
+            except BaseException as error:  # noqa: BLE001 - carried to the calling thread, which raises it
+                self.done.put((index, None, error))
+
+    def pump(
+        self,
+        on_outcome: Callable[[Outcome[Item, Result], int], None],
+        stops_all: Callable[[AuroraError], bool],
+    ) -> list[Outcome[Item, Result]]:
+        outcomes: dict[int, Outcome[Item, Result]] = {}
+        fatal: AuroraError | None = None
+        while len(outcomes) < len(self.items):
+            try:  # a bounded wait, so that an interrupt raised by the host is noticed at once
+                index, result, error = self.done.get(timeout=0.2)
+            except queue.Empty:
+                if fatal is not None and not any(thread.is_alive() for thread in self.threads):
+                    break
+                continue
+            if error is not None and not isinstance(error, AuroraError):
+                raise error
+            outcomes[index] = Outcome(self.items[index], result, error)
+            on_outcome(outcomes[index], len(outcomes))
+            if error is not None and stops_all(error):
+                fatal = error
+                self.stop.set()
+        return [outcomes.get(i, Outcome(item, None, fatal)) for i, item in enumerate(self.items)]
+
+    def dismiss(self, drain_seconds: float) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(drain_seconds)
+
+
+def pause(stop: threading.Event, seconds: float) -> bool:
+    """Wait ``seconds`` or until asked to stop; True when asked to stop."""
+    return stop.wait(seconds)
+
+
+def gather(outcomes: Iterable[Outcome[Item, Result]]) -> tuple[list[Result], list[Outcome[Item, Result]]]:
+    """Good results, and the outcomes that failed."""
+    good, bad = [], []
+    for outcome in outcomes:
+        if outcome.error is None and outcome.result is not None:
+            good.append(outcome.result)
+        else:
+            bad.append(outcome)
+    return good, bad

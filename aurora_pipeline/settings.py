@@ -1,0 +1,152 @@
+"""Environment -> Settings.  The only place that reads the environment (FAL_KEY's value excepted: gear/fal.py).
+
+Nothing here touches the disk or the network; a `Settings` is a value that tests build by hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .errors import BadSetting, SpendRefused
+
+Provider = Literal["studio", "fal"]
+PROVIDERS: tuple[Provider, ...] = ("studio", "fal")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and what may be done.
+
+    ``root`` holds ``data/``. ``provider`` is ``studio`` (local, free drafts) unless fal was asked for.
+    ``fal_key_is_set`` says that a key exists; its value is never kept here.
+    """
+
+    root: Path
+    output: Path
+    provider: Provider = "studio"
+    fal_key_is_set: bool = field(default=False, repr=False)
+    ledger_url: str = ""
+    studio_url: str = ""
+    tts_engine: str = "auto"
+    workers: int = 2
+    requests_in_flight: int = 2
+    poll_seconds: float = 0.5
+
+    # inputs, committed
+    @property
+    def campaigns(self) -> Path:
+        return self.root / "data" / "campaigns"
+
+    @property
+    def avatars(self) -> Path:
+        return self.root / "data" / "avatars"
+
+    @property
+    def price_book(self) -> Path:
+        return self.root / "data" / "price_book.csv"
+
+    # everything made
+    @property
+    def ledger(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.output / 'ledger.sqlite'}"
+
+    @property
+    def media(self) -> Path:
+        return self.output / "media"
+
+    @property
+    def warehouse(self) -> Path:
+        """The published DuckDB file analysts open (a symlink to a versioned copy)."""
+        return self.output / "warehouse.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.output / "dagster_home"
+
+    @property
+    def studio_folder(self) -> Path:
+        return self.output / "studio"
+
+    def stage_folder(self, stage: str) -> Path:
+        """Folder of one stage: its tables (``<campaign>.parquet``) and, where people look, its files."""
+        return self.output / stage
+
+    def inside_output(self, path: Path) -> str:
+        """``path`` as other machines may read it: relative to the output folder, with forward slashes."""
+        return path.resolve().relative_to(self.output.resolve()).as_posix()
+
+    def assert_may_spend(self, budget_usd: object) -> None:
+        """Raise `SpendRefused` unless paid video was asked for on purpose (DESIGN decision 1)."""
+        if self.provider != "fal":
+            return
+        if not self.fal_key_is_set:
+            raise SpendRefused("AURORA_PROVIDER is 'fal' but FAL_KEY is not set; set it, or unset AURORA_PROVIDER "
+                               "to make free drafts. Nothing was spent.")
+        if budget_usd is None:
+            raise SpendRefused("The campaign has no budget_usd; add one to campaign.yaml before buying from fal. "
+                               "Nothing was spent.")
+
+
+def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Settings:
+    """Read settings from ``AURORA_*`` and ``FAL_KEY``.
+
+    Raises `BadSetting` naming the variable, what it may be, and never a secret's value.
+    """
+    env = os.environ if environ is None else environ
+    root = _root(env, cwd or Path.cwd())
+    output = Path(env["AURORA_OUTPUT"]).expanduser() if env.get("AURORA_OUTPUT") else root / "data" / "output"
+    return Settings(
+        root=root,
+        output=output.absolute(),
+        provider=_provider(env),
+        fal_key_is_set=bool(env.get("FAL_KEY", "").strip()),
+        ledger_url=env.get("AURORA_LEDGER_URL", ""),
+        studio_url=env.get("AURORA_STUDIO_URL", "").rstrip("/"),
+        tts_engine=env.get("AURORA_TTS_ENGINE", "auto"),
+        workers=_count(env, "AURORA_WORKERS", os.cpu_count() or 2),
+        requests_in_flight=_count(env, "AURORA_REQUESTS_IN_FLIGHT", 2),
+        poll_seconds=_seconds(env, "AURORA_POLL_SECONDS", 3.0 if _provider(env) == "fal" else 0.5),
+    )
+
+
+def _root(env: Mapping[str, str], cwd: Path) -> Path:
+    if env.get("AURORA_HOME"):
+        return Path(env["AURORA_HOME"]).expanduser().absolute()
+    for folder in (cwd, *cwd.parents):
+        if (folder / "data" / "campaigns").is_dir():
+            return folder.absolute()
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "data" / "campaigns").is_dir() else cwd.absolute()
+
+
+def _provider(env: Mapping[str, str]) -> Provider:
+    asked = env.get("AURORA_PROVIDER", "").strip() or "studio"
+    for provider in PROVIDERS:
+        if asked == provider:
+            return provider
+    raise BadSetting(f"AURORA_PROVIDER is '{asked}'; use 'studio' (free, local) or 'fal' (paid). Nothing was spent.")
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise BadSetting(f"{name} is '{text}'; use a whole number from 1. Nothing was spent.")
+    return int(text)
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "").strip()
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 3600:
+        raise BadSetting(f"{name} is '{text}'; use seconds, such as 3. Nothing was spent.")
+    return seconds
