@@ -12,6 +12,8 @@
     ├── SpeechFailed             a text could not be spoken; nothing was spent
     ├── FfmpegFailed             ffmpeg's last lines and the exact command
     ├── StudioFailed             the local studio could not be started or reached
+    ├── WarehouseFailed          the warehouse is busy, not published yet, or was asked something it cannot answer
+    │   └── WarehouseLost        its private file is missing, damaged or of another version: rebuild it
     └── Interrupted              somebody asked to stop; finished work is kept
 
 Each says what happened, then what to do, then, where money is near, what it cost.
@@ -104,6 +106,14 @@ class FfmpegFailed(AuroraError):
 
 class StudioFailed(AuroraError):
     """The local studio could not be started or reached; nothing was spent."""
+
+
+class WarehouseFailed(AuroraError):
+    """The warehouse is busy, not published yet, or was asked something it cannot answer; nothing was spent."""
+
+
+class WarehouseLost(WarehouseFailed):
+    """The warehouse's private file is missing, damaged or of another version; stage tables and ledger rebuild it."""
 
 
 class Interrupted(AuroraError):

@@ -43,16 +43,24 @@ def for_each(
     on, unless ``stops_all(error)``: then nothing further is started and the rest carry that same error. Any other
     exception stops everything and is raised.
     """
-    crew = _Crew(items, work, workers)
+    crew = _Crew(items, work, workers, stops_all)
     try:
-        return crew.pump(on_outcome, stops_all)
+        return crew.pump(on_outcome)
     finally:
         crew.dismiss(drain_seconds)
 
 
 class _Crew(Generic[Item, Result]):
-    def __init__(self, items: Sequence[Item], work: Callable[[Item, threading.Event], Result], workers: int) -> None:
-        self.items, self.work, self.stop = items, work, threading.Event()
+    def __init__(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item, threading.Event], Result],
+        workers: int,
+        stops_all: Callable[[AuroraError], bool],
+    ) -> None:
+        self.items, self.work, self.stops_all = items, work, stops_all
+        self.stop = threading.Event()
+        self.fatal: AuroraError | None = None
         self.todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.done: queue.SimpleQueue[tuple[int, Result | None, BaseException | None]] = queue.SimpleQueue()
         for index in range(len(items)):
@@ -70,30 +78,27 @@ class _Crew(Generic[Item, Result]):
             try:
                 self.done.put((index, self.work(self.items[index], self.stop), None))
             except BaseException as error:  # noqa: BLE001 - carried to the calling thread, which raises it
+                # Decided here, not by the calling thread: the next item must not start in between.
+                if isinstance(error, AuroraError) and self.stops_all(error):
+                    self.fatal = error
+                    self.stop.set()
                 self.done.put((index, None, error))
 
-    def pump(
-        self,
-        on_outcome: Callable[[Outcome[Item, Result], int], None],
-        stops_all: Callable[[AuroraError], bool],
-    ) -> list[Outcome[Item, Result]]:
+    def pump(self, on_outcome: Callable[[Outcome[Item, Result], int], None]) -> list[Outcome[Item, Result]]:
         outcomes: dict[int, Outcome[Item, Result]] = {}
-        fatal: AuroraError | None = None
         while len(outcomes) < len(self.items):
+            is_over = not any(thread.is_alive() for thread in self.threads)
             try:  # a bounded wait, so that an interrupt raised by the host is noticed at once
-                index, result, error = self.done.get(timeout=0.2)
+                index, result, error = self.done.get(block=not is_over, timeout=0.2)
             except queue.Empty:
-                if fatal is not None and not any(thread.is_alive() for thread in self.threads):
+                if is_over:
                     break
                 continue
             if error is not None and not isinstance(error, AuroraError):
                 raise error
             outcomes[index] = Outcome(self.items[index], result, error)
             on_outcome(outcomes[index], len(outcomes))
-            if error is not None and stops_all(error):
-                fatal = error
-                self.stop.set()
-        return [outcomes.get(i, Outcome(item, None, fatal)) for i, item in enumerate(self.items)]
+        return [outcomes.get(i, Outcome(item, None, self.fatal)) for i, item in enumerate(self.items)]
 
     def dismiss(self, drain_seconds: float) -> None:
         self.stop.set()

@@ -85,11 +85,14 @@ class Settings:
         if self.provider != "fal":
             return
         if not self.fal_key_is_set:
-            raise SpendRefused("AURORA_PROVIDER is 'fal' but FAL_KEY is not set; set it, or unset AURORA_PROVIDER "
-                               "to make free drafts. Nothing was spent.")
+            raise SpendRefused(
+                "AURORA_PROVIDER is 'fal' but FAL_KEY is not set; set it, or unset AURORA_PROVIDER "
+                "to make free drafts. Nothing was spent."
+            )
         if budget_usd is None:
-            raise SpendRefused("The campaign has no budget_usd; add one to campaign.yaml before buying from fal. "
-                               "Nothing was spent.")
+            raise SpendRefused(
+                "The campaign has no budget_usd; add one to campaign.yaml before buying from fal. Nothing was spent."
+            )
 
 
 def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Settings:

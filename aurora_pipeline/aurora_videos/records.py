@@ -13,7 +13,8 @@ class Video:
 
     ``seconds`` is the measured length of the picture; ``billed_seconds`` is that rounded up. ``usd`` is the amount on
     the provider's bill for the charge; for ``is_draft`` videos it is what the local studio would have billed and
-    nothing was paid. ``was_reused`` says that this campaign found the clip already bought.
+    nothing was paid. ``was_reused`` says that another clip had bought it already: then ``usd`` is 0 here, so that sums
+    over videos never count a charge twice.
     """
 
     campaign: str
@@ -43,7 +44,7 @@ class Charge:
     """One purchase, as the ledger keeps it: written before anything is sent, settled once.
 
     ``state`` is one of the words of `ledger.STATES`. ``reserved_usd`` is the worst case held inside the budget;
-    ``billed_usd`` is the provider's bill. With provider ``studio`` nothing is paid: the bill is what it would have been.
+    ``billed_usd`` is the provider's bill. With provider ``studio`` nothing is paid: it is what it would be.
     ``sentence`` says why a charge was refused, voided or is unknown.
     """
 

@@ -36,7 +36,8 @@ class Quality:
     """What was measured of one clip, and the verdict: ``pass``, ``warn`` or ``fail``, with ``reasons`` in sentences.
 
     Measured on the bought video and its master; seconds and dB as named. ``*_seconds`` of black, frozen and silent are
-    totals over the clip (silence beyond what the speech itself has).
+    totals over the clip: frozen while speech sounds, silence beyond what the speech itself has. ``identity`` (0 to
+    1) is how alike the clip's sound and the sent speech are, ``lag_seconds`` how late it is heard.
     """
 
     campaign: str
@@ -57,3 +58,5 @@ class Quality:
     true_peak_dbtp: float | None
     mouth_motion: float | None
     video_sha256: str
+    identity: float | None = None
+    lag_seconds: float | None = None

@@ -83,7 +83,9 @@ def _to_sql(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None)
     if isinstance(value, tuple):
-        return json.dumps([asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in value])
+        return json.dumps(
+            [asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in value]
+        )
     return value
 
 

@@ -1,0 +1,5 @@
+"""`python -m aurora_pipeline` is the `aurora` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,148 @@
+"""A campaign's Scripts and Speech -> Videos: what is bought is kept, what is missing is bought, once.
+
+A clip that fails does not stop its neighbours, except when the account itself is refused: then nothing more is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from ..errors import AuroraError, RequestRefused
+from ..gear.media_store import MediaStore
+from ..parallel import Outcome, for_each, gather
+from ..progress import Progress
+from ..script_table import Campaign
+from ..settings import Settings
+from ..stage_tables import Failure, StageTable
+from ..tts_audio import Speech
+from .ledger import open_ledger
+from .quote import Quote, QuotedClip, budget_limit, is_kept, quote_campaign
+from .records import Charge, Video
+
+STAGE = "aurora_videos"
+
+
+def render_campaign(
+    settings: Settings,
+    campaign: Campaign,
+    speeches: Sequence[Speech],
+    *,
+    run_id: str,
+    progress: Progress,
+) -> StageTable[Video]:
+    """Buy (or draft) every clip that has speech and is not bought yet.
+
+    Raises `SpendRefused` before anything is sent when paid video was not asked for on purpose. A failed clip becomes
+    a `Failure`; its sentence says what it cost.
+    """
+    settings.assert_may_spend(campaign.budget_usd)
+    quote = quote_campaign(settings, campaign, speeches)
+    kept = {clip.clip_id for clip in quote.clips if is_kept(settings, clip)}
+    missing = [clip for clip in quote.clips if clip.clip_id not in kept]
+    progress.advance(STAGE, len(kept), len(quote.clips), f"{len(kept)} kept" if kept else "")
+    outcomes = _buy(settings, campaign, missing, run_id, progress, len(quote.clips)) if missing else []
+    return _table(settings, campaign, quote, outcomes)
+
+
+def _buy(
+    settings: Settings,
+    campaign: Campaign,
+    missing: list[QuotedClip],
+    run_id: str,
+    progress: Progress,
+    total: int,
+) -> list[Outcome[QuotedClip, tuple[Charge, bool]]]:
+    from .purchase import Purchase
+
+    ledger, store, limit = open_ledger(settings.ledger), MediaStore(settings.media), budget_limit(settings, campaign)
+    with _provider_url(settings) as base_url:
+        from ..gear.fal import connect
+
+        fal = connect(base_url)
+
+        def complete(clip: QuotedClip, stop: threading.Event) -> tuple[Charge, bool]:
+            return Purchase(settings, clip, run_id, limit, ledger, store, fal).complete(stop)
+
+        def tell(outcome: Outcome[QuotedClip, tuple[Charge, bool]], done: int) -> None:
+            progress.advance(STAGE, total - len(missing) + done, total, _said(outcome))
+
+        return for_each(missing, complete, workers=settings.requests_in_flight, on_outcome=tell, stops_all=_stops_all)
+
+
+@contextlib.contextmanager
+def _provider_url(settings: Settings) -> Iterator[str]:
+    """Base URL of the studio, started and stopped as needed; empty for fal itself."""
+    if settings.provider == "fal":
+        yield ""
+        return
+    from ..gear.studio_process import studio
+
+    with studio(
+        settings.studio_folder, settings.price_book, workers=settings.requests_in_flight, url=settings.studio_url
+    ) as base_url:
+        yield base_url
+
+
+def _stops_all(error: AuroraError) -> bool:
+    return isinstance(error, RequestRefused) and error.stops_the_run
+
+
+def _said(outcome: Outcome[QuotedClip, tuple[Charge, bool]]) -> str:
+    clip = outcome.item.clip_id
+    return f"{clip} failed" if outcome.error is not None else f"{clip} is here"
+
+
+def _table(
+    settings: Settings,
+    campaign: Campaign,
+    quote: Quote,
+    outcomes: list[Outcome[QuotedClip, tuple[Charge, bool]]],
+) -> StageTable[Video]:
+    good, bad = gather(outcomes)
+    bought = {charge.fingerprint: (charge, is_ours) for charge, is_ours in good}
+    rows, failed_ids = [], {outcome.item.clip_id for outcome in bad}
+    for clip in quote.clips:
+        if clip.clip_id in failed_ids:
+            continue
+        charge = bought[clip.request.fingerprint][0] if clip.request.fingerprint in bought else clip.charge
+        if charge is not None:
+            rows.append(_video(settings, clip, charge))
+    failures = tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
+    return StageTable(tuple(rows), failures, made=len({c.charge_id for c, _ours in good} - _settled_before(quote)))
+
+
+def _settled_before(quote: Quote) -> set[str]:
+    return {clip.charge.charge_id for clip in quote.clips if clip.charge is not None and clip.charge.state == "settled"}
+
+
+def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
+    from ..gear.probe import probe
+
+    script, sha256 = clip.request.script, charge.video_sha256 or ""
+    seen = probe(MediaStore(settings.media).require(sha256))
+    was_reused = (charge.campaign, charge.clip_id) != (script.campaign, script.clip_id)
+    return Video(
+        campaign=script.campaign,
+        clip_id=script.clip_id,
+        provider=charge.provider,
+        is_draft=charge.provider == "studio",
+        endpoint=charge.endpoint,
+        fingerprint=charge.fingerprint,
+        charge_id=charge.charge_id,
+        request_id=charge.request_id or "",
+        sha256=sha256,
+        speech_sha256=clip.request.speech.sha256,
+        portrait_sha256=script.portrait_sha256,
+        resolution=script.resolution,
+        width=seen.width,
+        height=seen.height,
+        fps=seen.fps,
+        seconds=seen.video_seconds,
+        billed_seconds=charge.billed_seconds or 0,
+        usd_per_second=charge.usd_per_second,
+        usd=Decimal(0) if was_reused else charge.billed_usd or Decimal(0),
+        was_reused=was_reused,
+    )

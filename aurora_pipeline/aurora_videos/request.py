@@ -1,0 +1,69 @@
+"""What is asked of Aurora: its six inputs, and the fingerprint that says when two requests are the same purchase.
+
+Ranges and defaults: the model's API page (shared reference creatify_aurora_api.md). They are checked where the user
+writes them (script_table); here they are only sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ..gear.media_store import key_of
+from ..script_table import Script
+from ..tts_audio import Speech
+
+ENDPOINT = "fal-ai/creatify/aurora"
+
+
+@dataclass(frozen=True)
+class AuroraRequest:
+    """One clip's request, before its media have URLs. ``image_sha256`` is of the bytes as they will be sent."""
+
+    script: Script
+    speech: Speech
+    image: bytes
+    image_suffix: str
+    image_sha256: str
+
+    def arguments(self, *, image_url: str, audio_url: str) -> dict[str, Any]:
+        """The JSON that is sent: all six inputs, said out loud, so that a default changed at fal changes nothing."""
+        prompt = {"prompt": self.script.prompt} if self.script.prompt else {}
+        return {
+            "image_url": image_url,
+            "audio_url": audio_url,
+            **prompt,
+            "guidance_scale": float(self.script.guidance_scale),
+            "audio_guidance_scale": float(self.script.audio_guidance_scale),
+            "resolution": self.script.resolution,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the endpoint, every argument and the bytes of both media; never URLs, names or campaigns."""
+        return key_of(
+            endpoint=ENDPOINT,
+            image=self.image_sha256,
+            audio=self.speech.sha256,
+            prompt=self.script.prompt or "",
+            guidance_scale=_canonical(self.script.guidance_scale),
+            audio_guidance_scale=_canonical(self.script.audio_guidance_scale),
+            resolution=self.script.resolution,
+        )
+
+
+def request_for(script: Script, speech: Speech, portrait: Path) -> AuroraRequest:
+    """The request of one clip; reads the portrait and makes it ready to send (gear/images.py)."""
+    import hashlib
+
+    from ..gear.images import portrait_as_sent
+
+    sent = portrait_as_sent(portrait)
+    return AuroraRequest(script, speech, sent.bytes, sent.suffix, hashlib.sha256(sent.bytes).hexdigest())
+
+
+def _canonical(number: Decimal) -> str:
+    """1, 1.0 and 1.00 are one number and must be one purchase."""
+    return format(number.normalize(), "f")

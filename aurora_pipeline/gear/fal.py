@@ -1,0 +1,369 @@
+"""The real fal-client, made safe for paid work with public names only (reference/fal_contract.md, findings 2 to 8).
+
+* One submit is one POST. fal-client repeats its POST up to ten times; a request hook on the client's own httpx client
+  raises on the second, with an exception that its retry loop does not catch.
+* The answer is handed to `on_reply` (which writes it down) before fal-client itself sees it.
+* URLs are rebuilt from the request id, so the key goes to no host that an answer names.
+* With ``base_url`` every fal host is reached at ``base_url/<host>/...`` instead: the local studio.
+
+Nothing here retries a submit. Reads (`state`, `result`, `find`) raise `Unreachable` on a passing fault; the caller
+waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import fal_client
+import httpx
+
+from ..errors import AuroraError, BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
+
+FAL_HOSTS = ("queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai")
+MEDIA_HOSTS = ("fal.media", "fal.ai", "storage.googleapis.com")  # and their subdomains
+STUDIO_KEY = "local-studio"
+MAX_VIDEO_BYTES = 2 * 1024**3
+START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; bounds the horizon after which it is void
+
+
+class Unreachable(AuroraError):
+    """A read failed in passing; the job at the provider is not affected. Wait and ask again."""
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """What the queue says. ``error`` is set only when ``is_completed``: the job failed."""
+
+    is_completed: bool
+    queue_position: int | None = None
+    last_log: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished job's answer, and the billed units its header named (None when it named none)."""
+
+    answer: dict[str, Any]
+    billable_units: Decimal | None
+
+
+@dataclass
+class _Submit:
+    """One logical submit as it happens on the wire."""
+
+    before_post: Callable[[], None]
+    on_reply: Callable[[str, str], None]
+    posts: int = 0
+    bytes_were_sent: bool = False
+    status_code: int | None = None
+
+    def trace(self, event: str, _info: object) -> None:
+        # httpcore's public trace: the last moment at which it is certain that nothing left this machine
+        self.bytes_were_sent |= event.endswith("send_request_headers.started")
+
+    def why_not_again(self) -> AuroraError:
+        """The truth about the first POST, told instead of a second one."""
+        if self.status_code == 429:
+            return RequestRefused("fal is busy (429) and took nothing; run again later. Nothing was spent.")
+        if self.status_code is None and not self.bytes_were_sent:
+            return RequestRefused(
+                "fal could not be reached, so nothing was sent; check the network and run again. Nothing was spent."
+            )
+        seen = f"HTTP {self.status_code}" if self.status_code else "the connection broke"
+        return OutcomeUnknown(
+            f"The request was sent and its answer was lost ({seen}), so it may have been accepted. "
+            "Its money stays reserved; the next run looks it up at fal before anything else."
+        )
+
+
+@dataclass
+class FalConnection:
+    """A fal_client.SyncClient with the guards above. Safe to share between threads."""
+
+    client: fal_client.SyncClient
+    base_url: str = ""
+    _thread: threading.local = field(default_factory=threading.local, repr=False)
+
+    def __post_init__(self) -> None:
+        self._http = route(self.client, self.base_url)
+        self._http.event_hooks["request"].insert(0, self._guard_request)
+        self._http.event_hooks["response"].append(self._keep_reply)
+
+    # ---- the paid call
+    def submit(
+        self,
+        endpoint: str,
+        arguments: dict[str, Any],
+        *,
+        before_post: Callable[[], None],
+        on_reply: Callable[[str, str], None],
+    ) -> str:
+        """Send one request, once; returns its request id.
+
+        ``before_post()`` runs as the last act before the wire; ``on_reply(request_id, body)`` before fal-client sees
+        the answer. Raises `RequestRefused` when nothing was accepted, `OutcomeUnknown` when it may have been.
+        """
+        self._thread.submit = submit = _Submit(before_post, on_reply)
+        try:
+            return str(self.client.submit(endpoint, arguments, start_timeout=START_TIMEOUT_SECONDS).request_id)
+        except fal_client.FalClientHTTPError as error:
+            raise _submit_refusal(error) from None
+        except (httpx.HTTPError, KeyError, ValueError):
+            raise submit.why_not_again() from None
+        finally:
+            self._thread.submit = None
+
+    def _guard_request(self, request: httpx.Request) -> None:
+        submit: _Submit | None = getattr(self._thread, "submit", None)
+        if submit is None or request.method != "POST":
+            return
+        if submit.posts:
+            raise submit.why_not_again()
+        submit.posts = 1
+        submit.before_post()
+        request.extensions["trace"] = submit.trace
+
+    def _keep_reply(self, response: httpx.Response) -> None:
+        submit: _Submit | None = getattr(self._thread, "submit", None)
+        if submit is None or response.request.method != "POST":
+            return
+        submit.status_code = response.status_code
+        if response.status_code == 200:
+            body = response.read().decode("utf-8", "replace")
+            if (request_id := _request_id(body)) is not None:
+                submit.on_reply(request_id, body)
+
+    # ---- reads
+    def state(self, endpoint: str, request_id: str) -> RequestState:
+        """Where the request is in the queue. Raises `Unreachable` on any passing fault."""
+        try:
+            status = self.client.get_handle(endpoint, request_id).status(with_logs=True)
+        except (httpx.HTTPError, fal_client.FalClientHTTPError, KeyError, ValueError) as error:
+            raise Unreachable(f"fal did not say how the request is doing ({_name(error)}).") from None
+        if isinstance(status, fal_client.Queued):
+            return RequestState(is_completed=False, queue_position=status.position)
+        logs = getattr(status, "logs", None) or [{}]
+        is_completed = isinstance(status, fal_client.Completed)
+        return RequestState(is_completed, None, str(logs[-1].get("message", "")), getattr(status, "error", None) or "")
+
+    def result(self, endpoint: str, request_id: str, *, has_failed: bool) -> Result:
+        """The finished job's answer.
+
+        Raises `RequestRefused` with the model's reason when ``has_failed`` (or the model answers 4xx), and
+        `Unreachable` on a passing fault.
+        """
+        handle = self.client.get_handle(endpoint, request_id)
+        try:
+            response = handle.client.get(handle.response_url)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"fal did not hand out the result ({_name(error)}).") from None
+        if response.status_code == 200 and not has_failed:
+            return _result(response)
+        if has_failed or response.status_code in (400, 422):
+            raise _model_refusal(response)
+        raise Unreachable(f"fal did not hand out the result (HTTP {response.status_code}).")
+
+    def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
+        """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
+
+        None means that a complete, readable list does not hold it. Raises `Unreachable` when the list cannot be read
+        or shows a request without its payload: then nothing is certain.
+        """
+        matches = [item for item in self._listing(endpoint, since) if item["json_input"].get("audio_url") == audio_url]
+        if len(matches) > 1:
+            raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
+        return (str(matches[0]["request_id"]), matches[0].get("json_output")) if matches else None
+
+    def _listing(self, endpoint: str, since: datetime) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            query = {"endpoint_id": endpoint, "start": since.isoformat(), "expand": "payloads", "limit": "100"}
+            try:
+                response = self._http.get(
+                    "https://api.fal.ai/v1/models/requests/by-endpoint",
+                    params=query | ({"cursor": cursor} if cursor else {}),
+                )
+                page = response.raise_for_status().json()
+                items, cursor = page["items"], page.get("next_cursor")
+            except (httpx.HTTPError, KeyError, ValueError, TypeError) as error:
+                raise Unreachable(f"fal's list of requests could not be read ({_name(error)}).") from None
+            if any(not isinstance(item.get("json_input"), dict) for item in items):
+                raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
+            yield from items
+            if not cursor:
+                return
+
+    # ---- media
+    def upload(self, data: bytes, *, content_type: str, file_name: str) -> str:
+        """Store bytes at the provider; returns their URL. Raises `RequestRefused`: nothing was bought yet."""
+        try:
+            # No fall-back repository: it would send the key along with the bytes to a third host (fal_contract.md 7).
+            repository: Literal["fal", "fal_v3"] = "fal" if self.base_url else "fal_v3"
+            return str(self.client.upload(data, content_type, file_name, repository=repository, fallback_repository=[]))
+        except fal_client.FalClientHTTPError as error:
+            raise _submit_refusal(error) from None
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            raise RequestRefused(
+                f"{file_name} could not be uploaded ({_name(error)}); run again. Nothing was spent."
+            ) from None
+
+    def download(self, url: str, target: Path) -> None:
+        """Fetch a result's file whole. Raises `VideoUnusable` for a host or body that cannot be trusted."""
+        self._assert_media_host(url)
+        try:
+            with httpx.Client(trust_env=not self.base_url, timeout=120, follow_redirects=False) as plain:
+                _stream(plain, url, target)
+        except httpx.HTTPError as error:
+            raise VideoUnusable(f"The video could not be downloaded ({_name(error)}).") from None
+
+    def _assert_media_host(self, url: str) -> None:
+        parts = urlsplit(url)
+        if self.base_url and f"{parts.scheme}://{parts.netloc}" == self.base_url:
+            return
+        host = parts.hostname or ""
+        if parts.scheme != "https" or not any(host == known or host.endswith(f".{known}") for known in MEDIA_HOSTS):
+            raise VideoUnusable(
+                f"The result names a file on '{host}', which is not one of fal's hosts; it was not "
+                "fetched. The purchase is kept: tell fal, then run again."
+            )
+
+
+def connect(base_url: str = "") -> FalConnection:
+    """fal itself with ``FAL_KEY``, or with ``base_url`` the studio that listens there.
+
+    Raises `BadSetting` for a key that cannot be a key; its value is never shown.
+    """
+    if base_url:
+        _keep_loopback_off_proxies()
+        return FalConnection(fal_client.SyncClient(key=STUDIO_KEY), base_url)
+    key = os.environ.get("FAL_KEY", "")
+    if not re.fullmatch(r"[\x21-\x7e]+", key) or key[:1] in "'\"":
+        raise BadSetting("FAL_KEY is empty or holds spaces, quotes or line breaks; copy it again. Nothing was spent.")
+    return FalConnection(fal_client.SyncClient(key=key))
+
+
+def route(client: fal_client.SyncClient, base_url: str) -> httpx.Client:
+    """Point an unmodified fal-client at ``base_url``; returns its own httpx client.
+
+    Sends and returns nothing by itself; an empty ``base_url`` changes nothing.
+    """
+    http: httpx.Client = client.get_handle("any/app", "any").client
+    hooks = http.event_hooks
+    hooks["request"] = [lambda request: _to_base(request, base_url)] if base_url else []
+    http.event_hooks = hooks
+    # httpx hands out the live lists, so that hooks can be added in order
+    return http
+
+
+def _to_base(request: httpx.Request, base_url: str) -> None:
+    if request.url.host in FAL_HOSTS:
+        request.url = httpx.URL(f"{base_url}/{request.url.host}{request.url.raw_path.decode('ascii')}")
+        request.headers["Host"] = request.url.netloc.decode("ascii")
+
+
+def _request_id(body: str) -> str | None:
+    try:
+        return str(json.loads(body)["request_id"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _stream(plain: httpx.Client, url: str, target: Path) -> None:
+    with plain.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response, target.open("wb") as file:
+        response.raise_for_status()
+        written = 0
+        for chunk in response.iter_bytes():
+            written += file.write(chunk)
+            if written > MAX_VIDEO_BYTES:
+                raise VideoUnusable("The video is larger than 2 GiB; it was not fetched. The purchase is kept.")
+    promised = response.headers.get("Content-Length")
+    if written == 0 or (promised is not None and int(promised) != written):
+        raise VideoUnusable(
+            f"The download ended after {written} of {promised} bytes; run again to fetch it again. "
+            "It is not bought again."
+        )
+
+
+def _result(response: httpx.Response) -> Result:
+    try:
+        answer = response.json()
+    except ValueError:
+        raise Unreachable("fal's result is not JSON.") from None
+    if not isinstance(answer, dict):
+        raise Unreachable("fal's result is not a JSON object.")
+    units = response.headers.get("x-fal-billable-units")
+    try:
+        return Result(answer, None if units is None else Decimal(units))
+    except InvalidOperation:
+        return Result(answer, None)
+
+
+def _submit_refusal(error: fal_client.FalClientHTTPError) -> AuroraError:
+    code, why = error.status_code, _reason(error.response)
+    if code in (401, 402, 403):
+        return RequestRefused(
+            f"fal refused the account or key (HTTP {code}: {why}). Mend that at fal, then run again. "
+            "Nothing was spent.",
+            stops_the_run=True,
+        )
+    if code >= 500:
+        return OutcomeUnknown(
+            f"fal answered HTTP {code} to the request, so it may have been accepted. Its money stays "
+            "reserved; the next run looks it up before anything else."
+        )
+    return RequestRefused(
+        f"fal refused the request (HTTP {code}: {why}). Nothing was accepted.", may_be_billed=code == 422
+    )
+
+
+def _model_refusal(response: httpx.Response) -> RequestRefused:
+    # fal's billing rule: 5xx is never charged; a 422 may be, if a runner spent GPU time before it
+    may_be_billed = response.status_code < 500
+    cost = "fal may bill for it, so its money stays reserved" if may_be_billed else "fal does not bill for it"
+    return RequestRefused(
+        f"Aurora could not make this clip ({_reason(response)}); {cost}.", may_be_billed=may_be_billed
+    )
+
+
+def _reason(response: httpx.Response) -> str:
+    """What an error body says, as one line without inputs, keys or URL signatures."""
+    try:
+        body = response.json()
+    except ValueError:
+        return f"HTTP {response.status_code}"
+    detail = body.get("detail", body.get("error", "")) if isinstance(body, dict) else body
+    if isinstance(detail, list):
+        named = [item for item in detail if isinstance(item, dict)]
+        detail = "; ".join(f"{item.get('type', 'error')}: {item.get('msg', '')}" for item in named)
+    return scrub(str(detail))[:300] or f"HTTP {response.status_code}"
+
+
+def scrub(text: str) -> str:
+    """``text`` without the key and without the query part of any URL (signatures live there)."""
+    key = os.environ.get("FAL_KEY", "")
+    bare = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", " ".join(text.split()))
+    return bare.replace(key, "***") if key else bare
+
+
+def _name(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    return f"HTTP {status}" if status else type(error).__name__
+
+
+def _keep_loopback_off_proxies() -> None:
+    # fal-client's transport reads proxies from the environment and would send loopback there too.
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        if "127.0.0.1" not in hosts:
+            os.environ[name] = ",".join([*hosts, "127.0.0.1"])

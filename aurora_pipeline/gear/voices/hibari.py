@@ -1,0 +1,218 @@
+"""American English through hibari-tts, a neural voice inside its wheel: about 0.02 CPU seconds a second of speech.
+
+Exact word times: the model's phoneme durations are an inner tensor. A model file is protobuf, and protobuf merges
+repeated fields, so some 40 appended bytes name that tensor as one more output (reference/studio.md, 2); the sound stays
+bit-identical. Where a future model lacks the tensor we fall back to estimated times.
+
+Other voices are made from the same model by moving its pitch curve and its spectral envelope.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SpeechFailed
+from . import word_times
+from .engines import Spoken, TimedWord
+from .registry import Voice
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Samples = NDArray[np.float32]
+
+DURATIONS = "/Clip_output_0"
+UNIT_SECONDS = 0.025  # one duration unit is two frames of 300 samples at 24 kHz
+LAG_SECONDS = 0.070  # measured: sounds come 60-86 ms before the summed durations say
+SEED = 0  # fixes the noise component, so that the same text gives the same bytes
+LOWEST_PITCH_HZ = 72.0  # below this the pulse train turns into creaks
+# hibari feeds a sentence to its model whole; a longer one is cut at clauses, then at words, to bound time and memory
+MAX_SENTENCE_CHARACTERS = 400
+_CLAUSE_END = re.compile(r"(?<=[,;:—])\s+")
+_NOT_SPOKEN = frozenset(' ,.!?;:—…"“”()')
+
+
+class HibariEngine:
+    """The ``hibari`` engine. One model a process; onnxruntime's ``run`` may be called from many threads."""
+
+    name = "hibari"
+
+    def __init__(self) -> None:
+        from hibari import Hibari
+
+        self.version = metadata.version("hibari-tts")
+        self._model = Hibari(threads=1)
+        self._letters = self._model.g2p  # loads here, under the caller's lock, and not in two threads at once
+        _ = self._letters.oov
+        self._session, self._has_durations = _session_with_durations(Path(self._model.model_path))
+        self._model.sess = self._session  # one model in memory, not two
+
+    def speak(self, text: str, voice: Voice) -> Spoken:
+        """``text`` at 24 kHz. Raises `SpeechFailed`."""
+        import numpy as np
+
+        noise = np.random.default_rng(SEED)
+        pieces: list[Samples] = []
+        heard: list[TimedWord] | None = []
+        offset = 0
+        for sentence in self._sentences(text):
+            try:
+                samples, words = self._sentence(sentence, voice, noise)
+            except (IndexError, KeyError, ValueError, TypeError, RuntimeError, RecursionError) as error:
+                raise SpeechFailed(_cannot_speak(sentence, error)) from error
+            later = offset / self._model.sample_rate
+            heard = None if heard is None or words is None else heard + [_shifted(word, later) for word in words]
+            pieces.append(samples)
+            offset += len(samples)
+        whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        rate = int(self._model.sample_rate)
+        if heard is None:
+            return Spoken(whole, rate, word_times.estimated(text, whole, rate), "estimated")
+        return Spoken(whole, rate, word_times.mapped(text, heard), "engine")
+
+    def _sentences(self, text: str) -> Iterator[str]:
+        # [text](/phonemes/) is a command to hibari; scripts are spoken as they are written
+        for sentence in self._model.split_sentences(text.replace("](", "] (")):
+            yield from _cut(sentence)
+
+    def _sentence(
+        self, sentence: str, voice: Voice, noise: np.random.Generator
+    ) -> tuple[Samples, list[TimedWord] | None]:
+        """Samples of one sentence and its spoken tokens' times (None when the model does not tell them)."""
+        import numpy as np
+        from hibari import dsp
+        from hibari.g2p.normalize import normalize
+
+        tokens = self._letters.phonemize_tokens(self._letters.tokenize(normalize(sentence)))
+        sounds = _sounds(tokens, self._model.vocab)
+        if not sounds:
+            return np.zeros(0, np.float32), []
+        ids = [0, *[self._model.vocab[sound] for sound, _ in sounds], 0]
+        feeds = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([1.0], np.float32)}
+        outputs = self._session.run(None, feeds)
+        frames = _with_voice([output[0] for output in outputs[:6]], voice)
+        samples: Samples = dsp.synth(*frames, noise)
+        if not self._has_durations:
+            return samples, None
+        return samples, _token_times(tokens, sounds, outputs[6].ravel(), len(samples) / self._model.sample_rate)
+
+
+def _cannot_speak(sentence: str, error: Exception) -> str:
+    shown = sentence if len(sentence) <= 60 else f"{sentence[:57]}..."
+    return (
+        f"The engine hibari could not read '{shown}' ({type(error).__name__}: {error}); write unusual numbers and "
+        "symbols as words. Nothing was spent."
+    )
+
+
+def _shifted(word: TimedWord, seconds: float) -> TimedWord:
+    return TimedWord(word.text, word.start_seconds + seconds, word.end_seconds + seconds)
+
+
+def _cut(sentence: str) -> Iterator[str]:
+    """``sentence`` whole, or in pieces of at most `MAX_SENTENCE_CHARACTERS` that end at clauses or else at words."""
+    if len(sentence) <= MAX_SENTENCE_CHARACTERS:
+        yield sentence
+        return
+    piece = ""
+    for part in _small_parts(sentence):
+        if piece and len(piece) + 1 + len(part) > MAX_SENTENCE_CHARACTERS:
+            yield piece
+            piece = part
+        else:
+            piece = f"{piece} {part}" if piece else part
+    yield piece
+
+
+def _small_parts(sentence: str) -> Iterator[str]:
+    for clause in _CLAUSE_END.split(sentence):
+        if len(clause) <= MAX_SENTENCE_CHARACTERS:
+            yield clause
+        else:
+            yield from clause.split()
+
+
+def _sounds(tokens: Sequence[Any], known: dict[str, int]) -> list[tuple[str, int]]:
+    """(phoneme, index of its token) in speaking order: the ones the model knows."""
+    sounds = []
+    for index, token in enumerate(tokens):
+        written = (token.phonemes or "") + (" " if token.whitespace else "")
+        sounds += [(sound, index) for sound in written]
+    while sounds and sounds[0][0].isspace():
+        sounds.pop(0)
+    while sounds and sounds[-1][0].isspace():
+        sounds.pop()
+    return [(sound, index) for sound, index in sounds if sound in known]
+
+
+def _token_times(
+    tokens: Sequence[Any], sounds: Sequence[tuple[str, int]], durations: Array, seconds: float
+) -> list[TimedWord] | None:
+    """When each token is heard; None when the durations do not add up to the sound (then they are not durations)."""
+    if len(durations) != len(sounds) + 2 or abs(float(durations.sum()) * UNIT_SECONDS - seconds) > 2 * UNIT_SECONDS:
+        return None
+    edges = durations.cumsum() * UNIT_SECONDS - LAG_SECONDS
+    spans: dict[int, tuple[float, float]] = {}
+    for position, (sound, index) in enumerate(sounds):
+        if sound not in _NOT_SPOKEN:
+            begin, end = max(0.0, float(edges[position])), max(0.0, float(edges[position + 1]))
+            spans[index] = (spans.get(index, (begin, end))[0], end)
+    return [TimedWord(tokens[index].text, *span) for index, span in spans.items()]
+
+
+def _with_voice(outputs: Sequence[Array], voice: Voice) -> list[Array]:
+    """The model's frames with the voice's pitch, and its envelope moved (below 1 is a longer vocal tract)."""
+    import numpy as np
+
+    harmonic, theta, noise, rest, phi, pitch = outputs
+    if voice.formant != 1.0:
+        last = harmonic.shape[0] - 1
+        source = np.clip(np.arange(last + 1) / voice.formant, 0, last)
+        below = source.astype(int)
+        above, share = np.minimum(below + 1, last), (source - below)[:, None].astype(np.float32)
+        harmonic, noise, rest = (part[below] * (1 - share) + part[above] * share for part in (harmonic, noise, rest))
+        nearest = np.round(source).astype(int)
+        theta, phi = theta[nearest], phi[nearest]
+    if voice.pitch != 1.0:
+        moved = np.maximum(pitch * np.float32(voice.pitch), LOWEST_PITCH_HZ)
+        pitch = np.where(pitch > 60, moved, 0).astype(np.float32)
+    contiguous = [np.ascontiguousarray(part, np.float32) for part in (harmonic, theta, noise, rest, phi)]
+    return [*contiguous, pitch]
+
+
+def _session_with_durations(model: Path) -> tuple[Any, bool]:
+    """(onnxruntime session, whether its seventh output is the phoneme durations)."""
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    content = model.read_bytes()
+    try:
+        session = onnxruntime.InferenceSession(_with_output(content, DURATIONS), options, ["CPUExecutionProvider"])
+    except (Fail, InvalidGraph):  # this model has no such tensor: it still speaks, and word times are estimated
+        return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"]), False
+    return session, session.get_outputs()[-1].name == DURATIONS
+
+
+def _with_output(model: bytes, tensor: str) -> bytes:
+    """``model`` with ``tensor`` (float32) as one more output: ModelProto.graph.output, appended."""
+    element_type = bytes([8, 1])  # TypeProto.Tensor.elem_type = FLOAT
+    kind = _field(2, _field(1, element_type))
+    return model + _field(7, _field(12, _field(1, tensor.encode()) + kind))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    length, varint = len(content), b""
+    while length > 127:
+        varint += bytes([length & 127 | 128])
+        length >>= 7
+    return bytes([number << 3 | 2]) + varint + bytes([length]) + content

@@ -1,0 +1,200 @@
+"""What must hold of each stage, asked per campaign; every answer says why.
+
+Blocking checks stop the same run only: launching the next asset alone would pass them by. So money is guarded again
+inside `aurora_videos` and, last, by the ledger.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from ..aurora_videos import Video
+from ..deliverables import Deliverable, Quality
+from ..errors import AuroraError, BadInput
+from ..script_table import Campaign, Script
+from ..stage_tables import Failure, by_clip, read_failures, read_rows
+from ..tts_audio import Speech
+from . import metadata as show
+from .assets import aurora_videos, deliverables, script_table, tts_audio
+from .partitions import campaigns
+from .refusals import dollars, why_not_affordable, without_secrets
+from .resources import Aurora
+
+QUIETEST_DBFS = -50.0  # rms; speech that is there is above -35, the noise of an empty take is below -55
+CLIPPED_SHARE = 0.001  # samples at full scale
+LOUDNESS_TOLERANCE_LU = 1.0  # reference/media.md: worst real clip is 0.69 LU off
+PEAK_TOLERANCE_DB = 0.5  # AAC adds up to this much to the true peak it was given
+
+
+def _check(
+    asset: dg.AssetsDefinition, *, blocking: bool = False
+) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    def decorate(ask: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        with warnings.catch_warnings():
+            # Partitioned checks are in preview in 1.13: we know, and `definitions validate` in CI watches over them.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return dg.asset_check(asset=asset, blocking=blocking, partitions_def=campaigns)(ask)
+
+    return decorate
+
+
+@_check(script_table, blocking=True)
+def scripts_valid(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """The campaign's files can be read without a problem, and are the ones that the script table was made from."""
+    job = aurora.job_of_check(context)
+    try:
+        campaign = aurora.read_campaign(job.settings, job.campaign)
+    except BadInput as error:
+        return show.check_result(str(error), passed=False, metadata={"problems": show.problems_table(error)})
+    except AuroraError as error:
+        return show.check_result(str(error), passed=False)
+    if read_rows(job.settings, "script_table", job.campaign, Script) != campaign.scripts:
+        return show.check_result("The files were changed since script_table read them; materialize it again.",
+                                 passed=False)  # fmt: skip
+    return show.check_result(f"{len(campaign.scripts)} scripts, no problems.", passed=True)
+
+
+@_check(tts_audio)
+def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """Every script was spoken, loud enough to be heard and without clipping."""
+    from .listening import listen
+
+    job = aurora.job_of_check(context)
+    speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
+    heard = {speech.clip_id: listen(job.settings, speech) for speech in speeches}
+    wrong = [*read_failures(job.settings, "tts_audio", job.campaign)]
+    wrong += [_failure(job.campaign, clip, "tts_audio", "is too quiet to be heard")
+              for clip, sound in heard.items() if sound.rms_dbfs < QUIETEST_DBFS]  # fmt: skip
+    wrong += [_failure(job.campaign, clip, "tts_audio", "is clipped")
+              for clip, sound in heard.items() if sound.clipped_share > CLIPPED_SHARE]  # fmt: skip
+    quietest = min((sound.rms_dbfs for sound in heard.values()), default=0.0)
+    return _verdict(wrong, f"{len(speeches)} clips can be heard.", {"quietest_dbfs": round(quietest, 1)})
+
+
+@_check(tts_audio, blocking=True)
+def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """What is not bought yet fits what is left of the campaign's budget. Drafts are free and always fit."""
+    job = aurora.job_of_check(context)
+    try:
+        quote = aurora.stages.quote_campaign(job)
+        campaign = aurora.read_campaign(job.settings, job.campaign)
+        job.settings.assert_may_spend(campaign.budget_usd)
+    except AuroraError as error:
+        return show.check_result(without_secrets(str(error)), passed=False)
+    facts = show.money("usd_quoted", quote.usd) | {"provider": quote.provider, "new_clips": len(quote.to_buy)}
+    if quote.left_usd is not None:
+        facts |= show.money("usd_left", quote.left_usd)
+    if (sentence := why_not_affordable(quote)) is not None:
+        return show.check_result(sentence, passed=False, metadata=facts)
+    return _affordable(campaign, quote.usd, is_free=quote.left_usd is None, facts=facts)
+
+
+def _affordable(campaign: Campaign, usd: Decimal, *, is_free: bool, facts: dict[str, Any]) -> dg.AssetCheckResult:
+    if is_free and campaign.budget_usd is not None and usd > campaign.budget_usd:
+        sentence = f"Drafts are free; bought, they would cost {dollars(usd)} of {dollars(campaign.budget_usd)}."
+        return show.check_result(sentence, passed=False, is_warning=True, metadata=facts)
+    sentence = f"Drafts are free; bought, they would cost {dollars(usd)}." if is_free else f"{dollars(usd)} fits."
+    return show.check_result(sentence, passed=True, metadata=facts)
+
+
+@_check(aurora_videos)
+def all_videos_made(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """Every script has its video; a missing one says at which stage it was lost, and why."""
+    job = aurora.job_of_check(context)
+    scripts = read_rows(job.settings, "script_table", job.campaign, Script)
+    made = by_clip(read_rows(job.settings, "aurora_videos", job.campaign, Video))
+    known = {failure.clip_id: failure for stage in ("aurora_videos", "tts_audio")
+             for failure in read_failures(job.settings, stage, job.campaign)}  # fmt: skip
+    missing = [script.clip_id for script in scripts if script.clip_id not in made]
+    wrong = [known.get(clip) or _failure(job.campaign, clip, "aurora_videos", "was not made") for clip in missing]
+    return _verdict(wrong, f"All {len(scripts)} videos are made.", {"scripts": len(scripts), "made": len(made)})
+
+
+@_check(aurora_videos)
+def bill_matches_quote(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """The bill of each clip is what its measured speech was quoted at. A warning: the money is spent by now."""
+    from ..price_book import billed_seconds
+
+    job = aurora.job_of_check(context)
+    spoken = by_clip(read_rows(job.settings, "tts_audio", job.campaign, Speech))
+    videos = [row for row in read_rows(job.settings, "aurora_videos", job.campaign, Video)
+              if not row.was_reused and row.clip_id in spoken]  # fmt: skip
+    quoted = {row.clip_id: billed_seconds(spoken[row.clip_id].seconds) * row.usd_per_second for row in videos}
+    wrong = [_failure(job.campaign, row.clip_id, "aurora_videos",
+                      f"was billed {dollars(row.usd)}, quoted {dollars(quoted[row.clip_id])}")
+             for row in videos if row.usd != quoted[row.clip_id]]  # fmt: skip
+    billed, expected = sum((row.usd for row in videos), Decimal(0)), sum(quoted.values(), Decimal(0))
+    facts = show.money("usd_billed", billed) | show.money("usd_quoted", expected)
+    return _verdict(wrong, f"{dollars(billed)}, as quoted.", facts, is_warning=True)
+
+
+@_check(deliverables)
+def deliverables_complete(
+    context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]
+) -> dg.AssetCheckResult:
+    """Every video has its master, its poster and every rendition that the campaign asks for."""
+    job = aurora.job_of_check(context)
+    asked = {"master", "poster", *aurora.read_campaign(job.settings, job.campaign).delivery.renditions}
+    rows = read_rows(job.settings, "deliverables", job.campaign, Deliverable)
+    known = by_clip(read_failures(job.settings, "deliverables", job.campaign))
+    wrong = []
+    for video in read_rows(job.settings, "aurora_videos", job.campaign, Video):
+        missing = asked - {row.rendition for row in rows if row.clip_id == video.clip_id}
+        if missing:
+            sentence = f"has no {', '.join(sorted(missing))}"
+            wrong.append(known.get(video.clip_id) or _failure(job.campaign, video.clip_id, "deliverables", sentence))
+    return _verdict(wrong, f"{len(rows)} files, nothing is missing.", {"files": len(rows)})
+
+
+@_check(deliverables)
+def quality_verdicts(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """What was measured of every clip passes; a clip that does not is named with its reasons."""
+    job = aurora.job_of_check(context)
+    rows = read_rows(job.settings, "quality", job.campaign, Quality)
+    wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.verdict}: {row.reasons}")
+             for row in sorted(rows, key=lambda row: row.verdict) if row.verdict != "pass"]  # fmt: skip
+    facts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("pass", "warn", "fail")}
+    return _verdict(wrong, f"{len(rows)} clips pass.", facts, is_warning=facts["fail"] == 0)
+
+
+@_check(deliverables)
+def loudness_on_target(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
+    """Every finished file is within 1 LU of the campaign's loudness and under its true peak, as measured on it."""
+    job = aurora.job_of_check(context)
+    delivery = aurora.read_campaign(job.settings, job.campaign).delivery
+    target, ceiling = float(delivery.loudness_lufs), float(delivery.true_peak_dbtp) + PEAK_TOLERANCE_DB
+    rows = [row for row in read_rows(job.settings, "deliverables", job.campaign, Deliverable) if row.audio_codec]
+    wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.rendition} {_loudness(row)}")
+             for row in rows if not _is_on_target(row, target, ceiling)]  # fmt: skip
+    return _verdict(wrong, f"{len(rows)} files are at {target:g} LUFS.", {"target_lufs": target, "files": len(rows)})
+
+
+def _is_on_target(row: Deliverable, target: float, ceiling: float) -> bool:
+    if row.loudness_lufs is None or row.true_peak_dbtp is None:
+        return False
+    return abs(row.loudness_lufs - target) <= LOUDNESS_TOLERANCE_LU and row.true_peak_dbtp <= ceiling
+
+
+def _loudness(row: Deliverable) -> str:
+    if row.loudness_lufs is None or row.true_peak_dbtp is None:
+        return "has no loudness that could be measured"
+    return f"is at {row.loudness_lufs:.1f} LUFS, peak {row.true_peak_dbtp:.1f} dBTP"
+
+
+def _failure(campaign: str, clip_id: str, stage: str, sentence: str) -> Failure:
+    return Failure(campaign, clip_id, stage, sentence)
+
+
+def _verdict(
+    wrong: Sequence[Failure], fine: str, facts: dict[str, Any], *, is_warning: bool = False
+) -> dg.AssetCheckResult:
+    """Green with ``fine``, or red naming the first clips and listing all in a table."""
+    if not wrong:
+        return show.check_result(fine, passed=True, metadata=facts)
+    named = "; ".join(f"{failure.clip_id} {failure.sentence}" for failure in wrong[:3])
+    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    facts = facts | {"wrong": len(wrong), "clips": show.failures_table(wrong)}
+    return show.check_result(without_secrets(named + more), passed=False, is_warning=is_warning, metadata=facts)

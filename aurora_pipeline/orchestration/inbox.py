@@ -1,0 +1,84 @@
+"""A campaign folder that appears or changes starts by itself: drafts are made; with provider fal it is only prepared.
+
+The cursor remembers what each campaign's files were, as JSON name -> sha256. A run key is for ever, so it carries the
+content too: the same files never start twice. A campaign with mistakes is not registered; the tick says which.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import dagster as dg
+
+from ..errors import AuroraError
+from ..settings import Settings
+from .jobs import prepare_campaign, run_campaign
+from .partitions import campaigns, registered
+from .refusals import without_secrets
+from .resources import Aurora
+
+SETTLED_SECONDS = 5
+
+
+@dg.sensor(
+    jobs=[prepare_campaign, run_campaign],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def campaign_inbox(context: dg.SensorEvaluationContext, aurora: dg.ResourceParam[Aurora]) -> dg.SensorResult:
+    """Starts campaigns whose folder in data/campaigns is new or was changed; never spends."""
+    try:
+        settings = aurora.read_settings()
+    except AuroraError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+    seen: dict[str, str] = json.loads(context.cursor or "{}")
+    found, complaints = _changed(aurora, settings, seen)
+    for complaint in complaints:
+        context.log.warning(complaint)
+    new = sorted(set(found) - set(registered(context.instance)))
+    still_there = {name: sha256 for name, sha256 in seen.items() if name in campaign_names(settings)}
+    return dg.SensorResult(
+        dynamic_partitions_requests=[campaigns.build_add_request(new)] if new else [],
+        run_requests=[_request(settings, name, sha256) for name, sha256 in sorted(found.items())],
+        skip_reason=None if found else "\n".join(complaints) or "No campaign is new or changed.",
+        cursor=json.dumps(still_there | found, sort_keys=True),
+    )
+
+
+def campaign_names(settings: Settings) -> list[str]:
+    """Folders of data/campaigns, valid or not."""
+    if not settings.campaigns.is_dir():
+        return []
+    return sorted(folder.name for folder in settings.campaigns.iterdir() if _is_campaign(folder))
+
+
+def _is_campaign(folder: Path) -> bool:
+    return folder.is_dir() and not folder.name.startswith((".", "_"))
+
+
+def _changed(aurora: Aurora, settings: Settings, seen: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Valid campaigns that are new or changed, name -> sha256; and the sentences of those with mistakes."""
+    found, complaints = {}, []
+    for name in campaign_names(settings):
+        if not _is_settled(settings.campaigns / name):
+            continue
+        try:
+            sha256 = aurora.campaign_sha256(settings, name)
+            if seen.get(name) != sha256:
+                aurora.read_campaign(settings, name)
+                found[name] = sha256
+        except AuroraError as error:
+            complaints.append(without_secrets(str(error)))
+    return found, complaints
+
+
+def _is_settled(folder: Path) -> bool:
+    """True when no file was written in the last seconds: a spreadsheet that is being saved is left alone."""
+    written = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+    # A time in the future (another machine's clock) must not hold a campaign back for ever.
+    return not 0 <= time.time() - written < SETTLED_SECONDS
+
+
+def _request(settings: Settings, name: str, sha256: str) -> dg.RunRequest:
+    job = run_campaign if settings.provider == "studio" else prepare_campaign
+    return dg.RunRequest(run_key=f"{name}:{sha256[:12]}", partition_key=name, job_name=job.name)

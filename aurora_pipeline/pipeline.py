@@ -1,0 +1,233 @@
+"""The five stages as functions over one `Job`.  Both doors, the command line and Dagster, call these and nothing below.
+
+Each stage reads what the stage before wrote (Parquet), does its work, writes its own table and records that it ran.
+So a stage can be run alone, in another process or on another day, and finds everything it needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .aurora_videos import Charge, StageRun, Video
+from .deliverables import Deliverable, Quality
+from .errors import AuroraError
+from .progress import Progress, Silent
+from .script_table import Campaign, Script
+from .settings import Settings
+from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, write_table
+from .tts_audio import Speech
+
+if TYPE_CHECKING:
+    from .aurora_videos.quote import Quote
+    from .warehouse.facts import CampaignFacts
+
+
+@dataclass(frozen=True)
+class Job:
+    """One campaign's run: ``door`` is ``cli`` or ``dagster``, ``run_id`` that door's name for the run."""
+
+    settings: Settings
+    campaign: str
+    run_id: str
+    door: str = "cli"
+    progress: Progress = field(default_factory=Silent, repr=False)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What the deliverables stage made: finished files, and the measured quality of each clip."""
+
+    deliverables: StageTable[Deliverable]
+    quality: StageTable[Quality]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the warehouse stage wrote. Both paths are on this machine; ``campaign`` is the one that was loaded."""
+
+    warehouse: Path
+    report: Path
+    campaign: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A whole run of a campaign, stage by stage."""
+
+    campaign: Campaign
+    speech: StageTable[Speech]
+    videos: StageTable[Video]
+    delivered: Delivered
+    published: Published
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Why each missing clip is missing: the first stage that could not make it."""
+        tables = (self.speech, self.videos, self.delivered.deliverables)
+        return tuple(failure for table in tables for failure in table.failures)
+
+    @property
+    def made(self) -> int:
+        """How many things were newly made; 0 means that there was nothing to do."""
+        return self.speech.made + self.videos.made + self.delivered.deliverables.made
+
+
+def script_table(job: Job) -> Campaign:
+    """Read and validate the campaign's files. Raises `BadInput` with every problem at once."""
+    from .script_table import read_campaign
+
+    with _recorded(job, "script_table") as outcome:
+        campaign = read_campaign(job.settings, job.campaign)
+        table = StageTable(campaign.scripts)
+        write_table(job.settings, "script_table", job.campaign, Script, table)
+        outcome(table, Decimal(0))
+    job.progress.advance("script_table", len(campaign.scripts), len(campaign.scripts))
+    return campaign
+
+
+def tts_audio(job: Job) -> StageTable[Speech]:
+    """Speak every script of the campaign; what was spoken before is kept."""
+    from .script_table import read_campaign
+    from .tts_audio.speak import speak_campaign
+
+    with _recorded(job, "tts_audio") as outcome:
+        table = speak_campaign(job.settings, read_campaign(job.settings, job.campaign), job.progress)
+        write_table(job.settings, "tts_audio", job.campaign, Speech, table)
+        outcome(table, Decimal(0))
+    return table
+
+
+def aurora_videos(job: Job) -> StageTable[Video]:
+    """Buy (with fal) or draft (with the studio) every clip that is not bought yet."""
+    from .aurora_videos.render import render_campaign
+    from .script_table import read_campaign
+
+    with _recorded(job, "aurora_videos") as outcome:
+        campaign = read_campaign(job.settings, job.campaign)
+        speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
+        table = render_campaign(job.settings, campaign, speeches, run_id=job.run_id, progress=job.progress)
+        write_table(job.settings, "aurora_videos", job.campaign, Video, table)
+        outcome(table, _billed_by(job))
+    return table
+
+
+def deliverables(job: Job) -> Delivered:
+    """Master and renditions of every video, at one loudness, with what was measured of them."""
+    from .deliverables.deliver import deliver_campaign
+    from .script_table import read_campaign
+
+    with _recorded(job, "deliverables") as outcome:
+        campaign = read_campaign(job.settings, job.campaign)
+        speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
+        videos = read_rows(job.settings, "aurora_videos", job.campaign, Video)
+        made, quality = deliver_campaign(job.settings, campaign, speeches, videos, job.progress)
+        write_table(job.settings, "deliverables", job.campaign, Deliverable, made)
+        write_table(job.settings, "quality", job.campaign, Quality, quality)
+        outcome(made, Decimal(0))
+    return Delivered(made, quality)
+
+
+def warehouse(job: Job) -> Published:
+    """Load this campaign's facts into DuckDB, publish the file, and write the campaign's report."""
+    from .script_table import read_campaign
+    from .warehouse.publish import load_campaign
+    from .warehouse.report import write_report
+
+    with _recorded(job, "warehouse") as outcome:
+        facts = gather_facts(job.settings, read_campaign(job.settings, job.campaign))
+        load_campaign(job.settings, facts)
+        report = write_report(job.settings, facts)
+        outcome(StageTable(facts.campaign.scripts), Decimal(0))
+    job.progress.advance("warehouse", 1, 1)
+    return Published(job.settings.warehouse, report, job.campaign)
+
+
+def quote_campaign(job: Job) -> Quote:
+    """What the campaign would cost now, from the speech that has been made. Spends nothing."""
+    from .aurora_videos.quote import quote_campaign as quote
+    from .script_table import read_campaign
+
+    speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
+    return quote(job.settings, read_campaign(job.settings, job.campaign), speeches)
+
+
+def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: None) -> Finished:
+    """All five stages in order. A clip that fails is left behind with its reason; its neighbours go on.
+
+    ``approve(quote)`` is asked after the free stages and before anything is bought; it raises `SpendRefused` to stop.
+    """
+    campaign, speech = script_table(job), tts_audio(job)
+    approve(quote_campaign(job))
+    return Finished(campaign, speech, aurora_videos(job), deliverables(job), warehouse(job))
+
+
+def gather_facts(settings: Settings, campaign: Campaign) -> CampaignFacts:
+    """Everything the stages and the ledger hold about one campaign, as it is now."""
+    from .aurora_videos.ledger import open_ledger
+    from .warehouse.facts import CampaignFacts
+
+    name, ledger = campaign.name, open_ledger(settings.ledger)
+    videos = read_rows(settings, "aurora_videos", name, Video)
+    return CampaignFacts(
+        campaign=campaign,
+        speeches=read_rows(settings, "tts_audio", name, Speech),
+        videos=videos,
+        deliverables=read_rows(settings, "deliverables", name, Deliverable),
+        quality=read_rows(settings, "quality", name, Quality),
+        failures=tuple(failure for stage in STAGES for failure in read_failures(settings, stage, name)),
+        charges=tuple(ledger.charges(campaign=name, charge_ids=[video.charge_id for video in videos])),
+        stage_runs=tuple(ledger.stage_runs(campaign=name)),
+    )
+
+
+@contextlib.contextmanager
+def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
+    """Record the stage's run in the ledger, also when it raises; the body says what came out."""
+    from .aurora_videos.ledger import open_ledger
+
+    started_at, rows, made, failures, billed, sentence = datetime.now(UTC), 0, 0, 0, Decimal(0), None
+
+    def outcome(table: StageTable[object], billed_usd: Decimal) -> None:
+        nonlocal rows, made, failures, billed
+        rows, made, failures, billed = len(table.rows), table.made, len(table.failures), billed_usd
+
+    try:
+        yield outcome
+    except AuroraError as error:
+        sentence = str(error)
+        raise
+    finally:
+        run = StageRun(
+            job.run_id,
+            job.campaign,
+            stage,
+            job.door,
+            job.settings.provider,
+            __version__,
+            started_at,
+            datetime.now(UTC),
+            rows,
+            made,
+            failures,
+            billed,
+            sentence,
+        )
+        open_ledger(job.settings.ledger).record_stage_run(run)
+
+
+def _billed_by(job: Job) -> Decimal:
+    from .aurora_videos.ledger import open_ledger
+
+    mine = [charge for charge in open_ledger(job.settings.ledger).charges(campaign=job.campaign) if _is_by(charge, job)]
+    return sum((charge.billed_usd or Decimal(0) for charge in mine), Decimal(0))
+
+
+def _is_by(charge: Charge, job: Job) -> bool:
+    return charge.run_id == job.run_id and charge.provider == job.settings.provider

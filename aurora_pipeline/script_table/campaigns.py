@@ -1,0 +1,162 @@
+"""A folder of data/campaigns -> Campaign.  Everything is validated before anything runs, and told of all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BadInput, Problem
+from ..gear.media_store import key_of
+from ..gear.strict_csv import CsvRow, nearest
+from ..settings import Settings
+from .campaign_yaml import CampaignFile, read_campaign_yaml
+from .portraits import Portraits
+from .records import Campaign
+from .scripts_csv import ScriptReader, portrait_name, read_rows
+
+YAML, CSV = "campaign.yaml", "scripts.csv"
+# The name is a partition key, a folder and part of file names (reference/reliability.md, cases 46 to 50).
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME_RULE = "use 1 to 63 small letters, digits, '-' or '_', beginning with a letter or digit"
+
+
+def campaign_names(settings: Settings) -> tuple[str, ...]:
+    """The campaigns there are, sorted: folders with a lawful name that hold a campaign.yaml."""
+    if not settings.campaigns.is_dir():
+        return ()
+    folders = settings.campaigns.iterdir()
+    return tuple(sorted(each.name for each in folders if NAME.fullmatch(each.name) and (each / YAML).is_file()))
+
+
+def read_campaign(settings: Settings, name: str) -> Campaign:
+    """The campaign ``name``. Raises `BadInput` with every problem of its campaign.yaml, scripts.csv and portraits."""
+    source = _Source.of(settings, name)
+    portraits = Portraits(settings, source.folder)
+    yaml, problems = read_campaign_yaml(source.yaml, file=source.yaml_file)
+    table = read_rows(source.csv, file=source.csv_file)
+    reader = ScriptReader(name, source.csv_file, yaml, portraits)
+    scripts = reader.scripts(table.rows)
+    problems = [*problems, *_default_portrait_problem(source, yaml, portraits), *table.problems, *reader.problems]
+    if problems:
+        raise BadInput(problems)
+    return Campaign(
+        name=name,
+        title=yaml.title,
+        budget_usd=yaml.budget_usd,
+        folder=source.folder,
+        delivery=yaml.delivery,
+        scripts=scripts,
+        sha256=_sha256(source, yaml, table.rows, portraits),
+    )
+
+
+def campaign_sha256(settings: Settings, name: str) -> str:
+    """What a sensor watches: a hash of both files and the portraits they name, also while they are broken.
+
+    For a campaign without problems it equals ``read_campaign(settings, name).sha256``. Raises `BadInput` only for a
+    name no campaign can have.
+    """
+    assert_lawful(settings, name)
+    folder = settings.campaigns / name
+    source = _Source(settings, folder, _bytes_or_none(folder / YAML), _bytes_or_none(folder / CSV))
+    yaml, _ = read_campaign_yaml(source.yaml, file=YAML)
+    table = read_rows(source.csv, file=CSV)
+    return _sha256(source, yaml, table.rows, Portraits(settings, folder))
+
+
+def assert_lawful(settings: Settings, name: str) -> None:
+    """Raise `BadInput` for a name that cannot be a campaign's."""
+    if not NAME.fullmatch(name):
+        file = _shown(settings, settings.campaigns)
+        raise BadInput([Problem(file, 0, "", f"cannot hold a campaign called {name[:80]!r}; {_NAME_RULE}")])
+
+
+def shown_folder(settings: Settings, name: str) -> str:
+    """The campaign's folder as messages name it: relative to the root, with forward slashes."""
+    return _shown(settings, settings.campaigns / name)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A campaign's two files as bytes; None for one that cannot be read."""
+
+    settings: Settings
+    folder: Path
+    yaml_bytes: bytes | None
+    csv_bytes: bytes | None
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> _Source:
+        assert_lawful(settings, name)
+        folder = settings.campaigns / name
+        if not folder.is_dir():
+            names = campaign_names(settings)
+            sentence = f"does not exist; {nearest(name, names)}" if names else "does not exist; make a campaign first"
+            raise BadInput([Problem(_shown(settings, folder), 0, "", sentence)])
+        problems: list[Problem] = []
+        found = [_bytes(settings, folder / file, problems) for file in (YAML, CSV)]
+        if problems:
+            raise BadInput(problems)
+        return cls(settings, folder, *found)
+
+    @property
+    def yaml(self) -> bytes:
+        return self.yaml_bytes or b""
+
+    @property
+    def csv(self) -> bytes:
+        return self.csv_bytes or b""
+
+    @property
+    def yaml_file(self) -> str:
+        return _shown(self.settings, self.folder / YAML)
+
+    @property
+    def csv_file(self) -> str:
+        return _shown(self.settings, self.folder / CSV)
+
+
+def _shown(settings: Settings, path: Path) -> str:
+    return Path(os.path.relpath(path, settings.root)).as_posix()
+
+
+def _bytes(settings: Settings, path: Path, problems: list[Problem]) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problems.append(Problem(_shown(settings, path), 0, "", "does not exist; a campaign needs this file"))
+    except OSError as error:
+        problems.append(Problem(_shown(settings, path), 0, "", f"cannot be read ({error.strerror}); check the file"))
+    return None
+
+
+def _bytes_or_none(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _default_portrait_problem(source: _Source, yaml: CampaignFile, portraits: Portraits) -> list[Problem]:
+    """A broken default is one problem of campaign.yaml, not one of every row that uses it."""
+    default = yaml.defaults.get("portrait")
+    if not default or not (sentence := portraits.sentence(default)):
+        return []
+    return [Problem(source.yaml_file, yaml.lines["portrait"], "defaults.portrait", sentence)]
+
+
+def _sha256(source: _Source, yaml: CampaignFile, rows: Iterable[CsvRow], portraits: Portraits) -> str:
+    used = sorted({portrait_name(row, yaml) for row in rows})
+    return key_of(
+        campaign_yaml=_hex(source.yaml_bytes),
+        scripts_csv=_hex(source.csv_bytes),
+        portraits={name: portraits.sha256(name) for name in used if name},
+    )
+
+
+def _hex(content: bytes | None) -> str:
+    return "" if content is None else hashlib.sha256(content).hexdigest()

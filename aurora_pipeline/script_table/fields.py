@@ -1,0 +1,154 @@
+"""The fields a row may leave to its campaign: what each may be, in one place for campaign.yaml and scripts.csv.
+
+Each check takes the text as written and returns the value, or raises ValueError with the sentence people read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+
+from ..gear import strict_csv, voices
+
+Check = Callable[[str], object]
+
+FIELDS = ("portrait", "voice", "language", "resolution", "prompt", "guidance_scale", "audio_guidance_scale")
+RESOLUTIONS = ("480p", "720p")
+# What is used when neither row nor campaign says so; scales and resolution are Aurora's documented defaults.
+FALLBACKS = {
+    "voice": voices.DEFAULT_VOICE,
+    "resolution": "720p",
+    "guidance_scale": "1",
+    "audio_guidance_scale": "2",
+}
+MAX_TEXT_CHARACTERS = 5_000
+MAX_PROMPT_CHARACTERS = 2_000
+MAX_WORD_CHARACTERS = 100
+MAX_SCALE = Decimal(5)
+
+CLIP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>")
+_FAL_KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9a-f]{16,}", re.IGNORECASE)
+
+FAL_KEY_SENTENCE = (
+    "holds what looks like a fal key; take it out, put it into the environment variable FAL_KEY, and replace the key "
+    "at fal.ai, because this file may have been shared"
+)
+
+
+def lines_with_a_key(text: str) -> list[int]:
+    """Lines of ``text`` that hold something shaped like a fal key. Its value must never be repeated in a message."""
+    return [number for number, line in enumerate(text.splitlines(), start=1) if _FAL_KEY.search(line)]
+
+
+def clip_id(text: str) -> str:
+    """A clip's name: part of file names, so only plain letters, digits, ``_`` and ``-``."""
+    if not text:
+        raise ValueError("is empty; give every row its own clip_id")
+    if not CLIP_ID.fullmatch(text):
+        raise ValueError(
+            f"is {text[:70]!r}; use 1 to 64 letters (a-z), digits, '-' or '_', beginning with a letter or digit"
+        )
+    return text
+
+
+def spoken_text(text: str) -> str:
+    """What will be said, kept exactly as written."""
+    if not text.strip():
+        raise ValueError("is empty; write what is to be said, or delete the row")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise ValueError(f"has {len(text):,} characters; {MAX_TEXT_CHARACTERS:,} is the most, split it into clips")
+    _assert_clean(text)
+    if markup := _MARKUP.search(text):
+        raise ValueError(f"holds the markup {markup.group()[:40]!r}; scripts are spoken as plain text, take it out")
+    if not any(character.isalnum() for character in text):
+        raise ValueError("has no letters or digits to speak; write words")
+    if any(len(word) > MAX_WORD_CHARACTERS for word in re.findall(r"\w+", text)):
+        raise ValueError(f"has a word of more than {MAX_WORD_CHARACTERS} characters; put spaces between words")
+    return text
+
+
+def prompt(text: str) -> str:
+    """Aurora's prompt."""
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise ValueError(f"has {len(text):,} characters; {MAX_PROMPT_CHARACTERS:,} is the most")
+    _assert_clean(text)
+    return text
+
+
+def voice(text: str) -> str:
+    """The name of a voice there is."""
+    if voices.voice_named(text) is None:
+        names = [known.name for known in voices.voices()]
+        raise ValueError(f"there is no voice '{text}'; {strict_csv.nearest(text, names)}")
+    return text
+
+
+def language(text: str) -> str:
+    """A language some voice speaks; whether the row's voice does is asked by `spoken_language`."""
+    if not voices.voices_speaking(text):
+        spoken = dict.fromkeys(known.language for known in voices.voices())
+        raise ValueError(f"no voice speaks '{text}'; use one of: {', '.join(spoken)}")
+    return text
+
+
+def spoken_language(voice_name: str, asked: str) -> str:
+    """The voice's own language tag, when it is what was ``asked`` for (or nothing was)."""
+    found = voices.voice_named(voice_name)
+    if found is None or not asked or found.speaks(asked):
+        return found.language if found else asked
+    able = ", ".join(known.name for known in voices.voices_speaking(asked))
+    raise ValueError(f"is '{asked}', but the voice '{voice_name}' speaks {found.language}; voices for it: {able}")
+
+
+def resolution(text: str) -> str:
+    """One of Aurora's two."""
+    if text not in RESOLUTIONS:
+        raise ValueError(f"is '{text}'; use {' or '.join(RESOLUTIONS)}")
+    return text
+
+
+def scale(text: str) -> Decimal:
+    """One of Aurora's guidance scales."""
+    number = plain_number(text, example="1.5")
+    if not 0 <= number <= MAX_SCALE:
+        raise ValueError(f"is {text}; use a number from 0 to {MAX_SCALE}")
+    if number != round(number, 3):
+        raise ValueError(f"is {text}; use at most three decimals")
+    return number
+
+
+def plain_number(text: str, *, example: str) -> Decimal:
+    """A number as people write it: no NaN, exponent, unit or thousands separator."""
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        raise ValueError(f"is '{text}'; write decimals with a point: {text.replace(',', '.')}")
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError(f"is '{text[:40]}'; write a plain number such as {example}")
+    return Decimal(text)
+
+
+def portrait(text: str) -> str:
+    """Only its form; the file is looked at by `portraits`."""
+    _assert_clean(text)
+    return text
+
+
+def _assert_clean(text: str) -> None:
+    if control := _CONTROL.search(text):
+        raise ValueError(f"holds the control character U+{ord(control.group()):04X}; delete it")
+    if placeholder := _PLACEHOLDER.search(text):
+        raise ValueError(f"still holds the placeholder {placeholder.group()[:40]!r}; fill it in")
+
+
+CHECKS: dict[str, Check] = {
+    "portrait": portrait,
+    "voice": voice,
+    "language": language,
+    "resolution": resolution,
+    "prompt": prompt,
+    "guidance_scale": scale,
+    "audio_guidance_scale": scale,
+}

@@ -1,0 +1,120 @@
+"""The parts of a studio, put together as one FastAPI application."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Security
+from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.security import APIKeyHeader
+
+from .. import __version__
+from . import platform_routes, queue_routes, storage_routes
+from .book import Book
+from .gate import Gate
+from .jobs import Jobs
+from .leases import Leases
+from .parts import Studio, TheStudio
+from .pricing import Prices
+from .renderer import Worker
+from .storage import Files
+
+DESCRIPTION = """
+A local stand-in for fal: the same HTTP, free drafts. Every fal host is a path prefix here, and any key will do:
+press *Authorize* and enter `Key local-studio`.
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a studio is started with. ``close`` asks the server to stop; None keeps it until it is told to."""
+
+    folder: Path
+    price_book: Path
+    worker_command: Sequence[str]
+    workers: int = 2
+    close_when_unused: Callable[[], None] | None = None
+
+
+def assemble(plan: Plan) -> FastAPI:
+    """The application; its parts open with it and close with it. Raises an `AuroraError` for an unusable price book."""
+    prices = Prices(plan.price_book)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        book = Book(plan.folder / "studio.sqlite")
+        app.state.studio = studio = _studio(plan, book, prices)
+        await studio.jobs.start()
+        watch = asyncio.create_task(_watch(studio.leases, plan.close_when_unused))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await studio.jobs.stop()
+            book.close()
+
+    def is_upload_token(token: str) -> bool:
+        studio: Studio = app.state.studio
+        return studio.book.is_token(token)
+
+    key = APIKeyHeader(name="Authorization", auto_error=False, description="`Key` and any word, such as Key local")
+    app = FastAPI(
+        title="Aurora studio",
+        description=DESCRIPTION,
+        version=__version__,
+        lifespan=lifespan,
+        dependencies=[Security(key)],
+        redoc_url=None,
+    )
+    app.add_middleware(Gate, is_upload_token=is_upload_token)
+    for routes in (queue_routes.router, queue_routes.run_router, storage_routes.router, platform_routes.router, router):
+        app.include_router(routes)
+    return app
+
+
+def _studio(plan: Plan, book: Book, prices: Prices) -> Studio:
+    bench = plan.folder / "bench"  # half-made files; on the same disk as the finished ones
+    shutil.rmtree(bench, ignore_errors=True)
+    bench.mkdir(parents=True)
+    files = Files(plan.folder / "files", book)
+    workers = [Worker(plan.worker_command) for _ in range(plan.workers)]
+    jobs = Jobs(book=book, files=files, prices=prices, workers=workers, bench=bench)
+    return Studio(book=book, files=files, prices=prices, jobs=jobs, leases=Leases())
+
+
+async def _watch(leases: Leases, close: Callable[[], None] | None) -> None:
+    if close is not None:
+        await leases.close_when_unused(close)
+
+
+router = APIRouter(tags=["studio"])
+
+
+@router.get("/_studio/health")
+async def health(studio: TheStudio) -> dict[str, Any]:
+    """Whether this is a studio, and which."""
+    if studio.leases.is_closing:
+        raise HTTPException(503, "The studio is stopping.")
+    return {"ok": True, "pid": os.getpid(), "version": __version__}
+
+
+@router.get("/_studio/lease")
+async def lease(studio: TheStudio) -> StreamingResponse:
+    """Keep the studio running for as long as this connection is open."""
+    if studio.leases.is_closing:
+        raise HTTPException(503, "The studio is stopping.")
+    return StreamingResponse(studio.leases.heartbeat(), media_type="text/plain")
+
+
+@router.get("/", include_in_schema=False)
+async def front_door() -> RedirectResponse:
+    return RedirectResponse("/docs")

@@ -1,0 +1,58 @@
+"""What every route needs: the studio's parts, and how the request came in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+
+from .book import Book
+from .gate import WayIn
+from .jobs import Jobs
+from .leases import Leases
+from .pricing import Prices
+from .storage import Files
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The parts of one running studio."""
+
+    book: Book
+    files: Files
+    prices: Prices
+    jobs: Jobs
+    leases: Leases
+
+    def begin_closing(self) -> None:
+        """Give no more leases, and let every open stream end by itself."""
+        self.leases.is_closing = True
+        self.jobs.news.tell()
+
+
+def _studio(request: Request) -> Studio:
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+def _way_in(request: Request) -> WayIn:
+    way_in: WayIn = request.state.way_in
+    return way_in
+
+
+TheStudio = Annotated[Studio, Depends(_studio)]
+CameIn = Annotated[WayIn, Depends(_way_in)]
+
+
+async def json_body(request: Request) -> Any:
+    """The request's JSON. Raises 422 for what is not strict JSON."""
+    try:
+        value = json.loads(await request.body())
+        # Python reads NaN, Infinity and half characters that no answer could hand out again
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        item = {"loc": ["body"], "msg": f"JSON decode error: {error}", "type": "json_invalid"}
+        raise HTTPException(422, [item]) from error
+    return value

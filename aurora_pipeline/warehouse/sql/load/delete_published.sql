@@ -1,0 +1,3 @@
+-- Forget how fresh the file was, before it is said anew.
+-- One row in all.
+DELETE FROM published

@@ -1,0 +1,63 @@
+"""Fixtures that more than one test file needs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch):
+    """A developer's own AURORA_* or FAL_KEY must not decide what a test does."""
+    for name in [name for name in os.environ if name.startswith("AURORA_") or name == "FAL_KEY"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def aurora():
+    """Runs the `aurora` command as a person would, on a machine with nothing but Python on its PATH."""
+
+    def run(home, *arguments, **environment):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AURORA_", "FAL_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "aurora_pipeline", *arguments],
+            env=clean | {"AURORA_HOME": str(home), "PATH": "/nowhere", "COLUMNS": "200"} | environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory):
+    """Makes a folder like a checkout: the price book, a portrait, and campaigns given as CSV text."""
+
+    def make(**campaigns):
+        home = tmp_path_factory.mktemp("home")
+        (home / "data" / "avatars").mkdir(parents=True)
+        shutil.copy(REPOSITORY / "data" / "price_book.csv", home / "data")
+        shutil.copy(REPOSITORY / "data" / "avatars" / "ana.png", home / "data" / "avatars")
+        for name, rows in campaigns.items():
+            write_campaign(home, name, rows)
+        return home
+
+    return make
+
+
+def write_campaign(home, name, rows, *, head="clip_id,text", extra=""):
+    """A small campaign: 480p drafts and little pictures, so that a test takes seconds."""
+    folder = home / "data" / "campaigns" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = "defaults: {portrait: ana, resolution: 480p}\ndeliverables: {short_side: 360}\n"
+    (folder / "campaign.yaml").write_text(f"name: {name.title()}\nbudget_usd: 5\n{settings}{extra}", encoding="utf-8")
+    (folder / "scripts.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return folder

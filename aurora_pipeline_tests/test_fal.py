@@ -1,0 +1,248 @@
+"""The real fal-client over real HTTP against a server that misbehaves on purpose: one submit is one POST."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fal_client
+import pytest
+
+from aurora_pipeline.errors import BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
+from aurora_pipeline.gear import fal
+
+ENDPOINT = "fal-ai/creatify/aurora"
+ACCEPTED = {"request_id": "r-1", "response_url": "https://evil/1", "status_url": "https://evil/2", "cancel_url": "x"}
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers every request by ``script(handler) -> (status, headers, body) | None``; None drops the connection."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.seen = []
+        self.script = lambda handler: (404, {}, b"{}")
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def _answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        answer = self.server.script(self)
+        if answer is None:
+            self.close_connection = True
+            self.connection.close()
+            return
+        status, headers, content = answer
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - http.server's names
+
+    def log_message(self, *args):
+        return
+
+
+@pytest.fixture
+def server():
+    with Scripted() as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def connection(server):
+    return fal.connect(server.url)
+
+
+def _json(status, body, **headers):
+    return status, headers, json.dumps(body).encode()
+
+
+def _submit(connection, noted=None):
+    noted = [] if noted is None else noted
+    return connection.submit(
+        ENDPOINT,
+        {"image_url": "i", "audio_url": "a"},
+        before_post=lambda: noted.append("sending"),
+        on_reply=lambda request_id, body: noted.append(request_id),
+    )
+
+
+def test_a_submit_is_written_down_before_and_after_its_one_post(server, connection):
+    noted = []
+    server.script = lambda handler: _json(200, ACCEPTED)
+
+    assert _submit(connection, noted) == "r-1"
+
+    assert noted == ["sending", "r-1"]
+    assert [path for _m, path, _h, _b in server.seen] == ["/queue.fal.run/fal-ai/creatify/aurora"]
+
+
+NGINX = b"<html><center>nginx</center></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (None, OutcomeUnknown),  # accepted, then the answer was lost
+        ((502, {}, NGINX), OutcomeUnknown),
+        ((503, {}, NGINX), OutcomeUnknown),
+        ((408, {}, b"{}"), OutcomeUnknown),
+        ((409, {}, b"{}"), OutcomeUnknown),
+        ((500, {}, b"{}"), OutcomeUnknown),
+        ((200, {}, b"not json"), OutcomeUnknown),
+        ((200, {}, b'{"no": "request id"}'), OutcomeUnknown),
+        ((307, {"Location": "/again"}, b""), OutcomeUnknown),
+        ((429, {}, b"{}"), RequestRefused),
+        ((401, {}, b'{"detail": "no"}'), RequestRefused),
+        ((403, {}, b'{"detail": "User is locked. Reason: Exhausted balance."}'), RequestRefused),
+        ((422, {}, b'{"detail": [{"type": "missing", "msg": "Field required", "loc": ["body"]}]}'), RequestRefused),
+    ],
+)
+def test_whatever_comes_back_a_submit_is_one_post(server, connection, answer, error):
+    server.script = lambda handler: answer
+
+    with pytest.raises(error):
+        _submit(connection)
+
+    assert len(server.seen) == 1
+
+
+def test_an_unreachable_provider_is_a_refusal_not_a_doubt(server):
+    connection = fal.connect("http://127.0.0.1:9")  # the discard port: nobody listens
+
+    with pytest.raises(RequestRefused, match=r"nothing was sent.*Nothing was spent"):
+        _submit(connection)
+
+
+@pytest.mark.parametrize(("status", "stops", "billed"), [(403, True, False), (422, False, True), (400, False, False)])
+def test_a_refusal_says_whether_it_stops_the_run_and_may_be_billed(server, connection, status, stops, billed):
+    server.script = lambda handler: _json(status, {"detail": "because"})
+
+    with pytest.raises(RequestRefused) as refused:
+        _submit(connection)
+
+    assert (refused.value.stops_the_run, refused.value.may_be_billed) == (stops, billed)
+
+
+def test_the_key_goes_to_no_host_that_an_answer_names(server, connection):
+    server.script = lambda handler: (
+        _json(200, {"status": "COMPLETED", "logs": None}) if "status" in handler.path else _json(200, ACCEPTED)
+    )
+
+    connection.state(ENDPOINT, _submit(connection))
+
+    assert server.seen[-1][1].startswith("/queue.fal.run/fal-ai/creatify/requests/r-1/status")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(500, {}, b"oops"), (404, {}, b"{}"), (200, {}, b"<html>"), (200, {}, b"{}"), (200, {}, b'{"status": "DANCING"}')],
+)
+def test_a_bad_poll_is_a_passing_fault(server, connection, answer):
+    server.script = lambda handler: answer
+
+    with pytest.raises(fal.Unreachable):
+        connection.state(ENDPOINT, "r-1")
+
+
+@pytest.mark.parametrize(("status", "may_be_billed"), [(422, True), (500, False), (504, False)])
+def test_a_failed_job_tells_its_reason_and_its_billing_rule(server, connection, status, may_be_billed):
+    detail = [{"type": "face_detection_error", "msg": "No face", "input": "https://x/a.png?X-Amz-Signature=s3cret"}]
+    server.script = lambda handler: _json(status, {"detail": detail})
+
+    with pytest.raises(RequestRefused, match="face_detection_error: No face") as refused:
+        connection.result(ENDPOINT, "r-1", has_failed=True)
+
+    assert refused.value.may_be_billed is may_be_billed
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_result_carries_the_billable_units_of_its_header(server, connection):
+    server.script = lambda handler: _json(200, {"video": {"url": "u"}}, **{"x-fal-billable-units": "5"})
+
+    result = connection.result(ENDPOINT, "r-1", has_failed=False)
+
+    assert (result.answer["video"]["url"], result.billable_units) == ("u", 5)
+
+
+def test_a_download_cut_short_is_not_a_video(server, connection, tmp_path):
+    server.script = lambda handler: (200, {"Content-Length": "1000"}, b"short")
+
+    with pytest.raises(VideoUnusable):
+        connection.download(f"{server.url}/v.mp4", tmp_path / "v.mp4")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v.mp4",
+        "http://v3.fal.media/v.mp4",
+        "file:///etc/passwd",
+        "https://fal.media.evil.example/v.mp4",
+        "http://169.254.169.254/",
+    ],
+)
+def test_only_the_providers_own_hosts_are_downloaded_from(connection, tmp_path, url):
+    with pytest.raises(VideoUnusable):
+        connection.download(url, tmp_path / "v.mp4")
+
+
+@pytest.mark.parametrize("key", ["", " ", "abc def", "abc\n", "'abc'", '"abc"'])
+def test_a_key_that_cannot_be_one_is_named_but_never_shown(monkeypatch, key):
+    monkeypatch.setenv("FAL_KEY", key)
+
+    with pytest.raises(BadSetting, match="FAL_KEY is empty or holds") as bad:
+        fal.connect()
+
+    assert "abc" not in str(bad.value)
+
+
+def test_the_key_is_in_no_text_of_the_connection(monkeypatch):
+    monkeypatch.setenv("FAL_KEY", "id:sentinel-secret")
+
+    assert "sentinel" not in repr(fal.connect())
+    assert fal.scrub("Key id:sentinel-secret at https://x/y?sig=1") == "Key *** at https://x/y"
+
+
+def test_fal_itself_is_left_as_it_is():
+    client = fal_client.SyncClient(key="k")
+
+    assert fal.route(client, "").event_hooks["request"] == []
+
+
+class TestLookingUpALostRequest:
+    def test_it_is_found_by_its_unique_audio_url(self, server, connection):
+        from datetime import UTC, datetime
+
+        pages = [
+            {"items": [{"request_id": "r-0", "json_input": {"audio_url": "other"}}], "next_cursor": "p2"},
+            {"items": [{"request_id": "r-9", "json_input": {"audio_url": "mine"}}], "next_cursor": None},
+        ]
+        server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
+
+        assert connection.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
+        assert connection.find(ENDPOINT, "nobody's", since=datetime.now(UTC)) is None
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {"items": [{"request_id": "r", "json_input": None}]},
+            {"no": "items"},
+            {"items": [{"request_id": "r", "json_input": {"audio_url": "mine"}}] * 2},
+        ],
+    )
+    def test_a_list_that_leaves_doubt_decides_nothing(self, server, connection, page):
+        from datetime import UTC, datetime
+
+        server.script = lambda handler: _json(200, page)
+
+        with pytest.raises(fal.Unreachable):
+            connection.find(ENDPOINT, "mine", since=datetime.now(UTC))

@@ -1,0 +1,67 @@
+"""Settings: nothing is spent by accident, and a wrong variable is one sentence."""
+
+from decimal import Decimal
+
+import pytest
+
+from aurora_pipeline.errors import BadSetting, SpendRefused
+from aurora_pipeline.settings import from_environment
+
+
+def test_without_being_asked_nothing_is_paid(tmp_path):
+    settings = from_environment({"FAL_KEY": "id:secret"}, cwd=tmp_path)
+
+    assert settings.provider == "studio"
+
+
+@pytest.mark.parametrize(
+    ("environment", "budget", "sentence"),
+    [
+        ({"AURORA_PROVIDER": "fal"}, Decimal(5), "FAL_KEY is not set"),
+        ({"AURORA_PROVIDER": "fal", "FAL_KEY": "id:secret"}, None, "has no budget_usd"),
+    ],
+)
+def test_paid_video_needs_all_three_of_provider_key_and_budget(tmp_path, environment, budget, sentence):
+    settings = from_environment(environment, cwd=tmp_path)
+
+    with pytest.raises(SpendRefused, match=sentence):
+        settings.assert_may_spend(budget)
+
+
+def test_with_all_three_it_may(tmp_path):
+    from_environment({"AURORA_PROVIDER": "fal", "FAL_KEY": "id:secret"}, cwd=tmp_path).assert_may_spend(Decimal(5))
+
+
+def test_the_key_is_never_in_a_settings_text(tmp_path):
+    assert "secret" not in repr(from_environment({"FAL_KEY": "id:secret"}, cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AURORA_PROVIDER", "FAL"), ("AURORA_WORKERS", "0"), ("AURORA_WORKERS", "two"), ("AURORA_POLL_SECONDS", "soon")],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_value(tmp_path, name, value):
+    with pytest.raises(BadSetting, match=f"{name} is '{value}'.*Nothing was spent"):
+        from_environment({name: value}, cwd=tmp_path)
+
+
+def test_the_root_is_the_nearest_folder_with_campaigns(tmp_path):
+    (tmp_path / "data" / "campaigns").mkdir(parents=True)
+    deeper = tmp_path / "a" / "b"
+    deeper.mkdir(parents=True)
+
+    assert from_environment({}, cwd=deeper).root == tmp_path
+
+
+def test_one_setting_moves_everything_made(tmp_path):
+    settings = from_environment({"AURORA_OUTPUT": str(tmp_path / "elsewhere")}, cwd=tmp_path)
+
+    places = [settings.media, settings.warehouse, settings.dagster_home, settings.studio_folder]
+    assert all(place.is_relative_to(tmp_path / "elsewhere") for place in places)
+    assert "elsewhere" in settings.ledger
+
+
+def test_what_other_machines_read_is_relative(tmp_path):
+    settings = from_environment({"AURORA_OUTPUT": str(tmp_path)}, cwd=tmp_path)
+
+    assert settings.inside_output(tmp_path / "deliverables" / "a.mp4") == "deliverables/a.mp4"

@@ -1,0 +1,755 @@
+"""All stages + charges -> DuckDB: every number here was computed by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from aurora_pipeline.aurora_videos.records import Charge, StageRun, Video
+from aurora_pipeline.deliverables.records import Deliverable, Quality
+from aurora_pipeline.errors import WarehouseFailed, WarehouseLost
+from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
+from aurora_pipeline.settings import Settings
+from aurora_pipeline.stage_tables import Failure
+from aurora_pipeline.tts_audio.records import Speech, Word
+from aurora_pipeline.warehouse import load, publish, statements
+from aurora_pipeline.warehouse.load import load_campaign, rebuild
+from aurora_pipeline.warehouse.questions import ask, frame, questions
+from aurora_pipeline.warehouse.records import CampaignFacts
+
+NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+PRICE = Decimal("0.14")
+
+
+# ---- two small campaigns
+def a_script(campaign: str, clip_id: str, line: int, **changed: Any) -> Script:
+    plain = Script(campaign, clip_id, f"Hello from {clip_id}.", "anna.png", "portrait-anna", "amy", "en", "720p", None,
+                   Decimal("1.0"), Decimal("2.5"), line)  # fmt: skip
+    return replace(plain, **changed)
+
+
+def a_speech(campaign: str, clip_id: str, seconds: float, sha256: str | None = None) -> Speech:
+    return Speech(campaign, clip_id, sha256 or f"speech-{campaign}-{clip_id}", seconds, 24000, "hibari", "0.2.1", "amy",
+                  "en", f"Hello from {clip_id}.", "engine", (Word("Hello", 0.0, 0.4),))  # fmt: skip
+
+
+def a_charge(charge_id: str, clip_id: str, seconds: float, **changed: Any) -> Charge:
+    billed = changed.pop("billed_seconds", None)
+    plain = Charge(
+        charge_id=charge_id, provider="fal", fingerprint=f"print-{charge_id}", campaign="spring", clip_id=clip_id,
+        run_id="run-1", endpoint="fal-ai/creatify/aurora", resolution="720p", state="settled" if billed else "unknown",
+        request_id=f"request-{charge_id}", audio_seconds=seconds, usd_per_second=PRICE, price_source="fal.ai",
+        reserved_usd=Decimal("1.54"), billed_seconds=billed, billable_units=None,
+        billed_usd=billed * PRICE if billed else None, video_sha256=f"video-{charge_id}" if billed else None,
+        sentence=None, planned_at=NOON, sent_at=NOON, accepted_at=NOON, settled_at=NOON if billed else None,
+    )  # fmt: skip
+    return replace(plain, **changed)
+
+
+def a_video(charge: Charge, *, campaign: str = "", clip_id: str = "", seconds: float) -> Video:
+    campaign, clip_id = campaign or charge.campaign, clip_id or charge.clip_id
+    was_reused = (campaign, clip_id) != (charge.campaign, charge.clip_id)
+    return Video(
+        campaign=campaign, clip_id=clip_id, provider=charge.provider, is_draft=charge.provider == "studio",
+        endpoint=charge.endpoint, fingerprint=charge.fingerprint, charge_id=charge.charge_id,
+        request_id=charge.request_id or "", sha256=charge.video_sha256 or "",
+        speech_sha256=f"speech-{charge.campaign}-{charge.clip_id}", portrait_sha256="portrait-anna", resolution="720p",
+        width=720, height=1280, fps=25.0, seconds=seconds, billed_seconds=charge.billed_seconds or 0,
+        usd_per_second=PRICE, usd=Decimal(0) if was_reused else charge.billed_usd or Decimal(0), was_reused=was_reused,
+    )  # fmt: skip
+
+
+def files_of(video: Video) -> list[Deliverable]:
+    name = f"deliverables/{video.campaign}/{video.clip_id}"
+    clip = f"{video.campaign}-{video.clip_id}"
+    master = Deliverable(video.campaign, video.clip_id, "master", video.is_draft, f"master-{clip}", f"{name}.master.mp4",
+                         900, 1080, 1920, 25.0, video.seconds, "h264", "aac", -14.0, -1.6, video.sha256)  # fmt: skip
+    poster = replace(master, rendition="poster", sha256=f"poster-{clip}",
+                     file=f"{name}.poster.jpg", fps=None, seconds=None, video_codec=None, audio_codec=None,
+                     loudness_lufs=None, true_peak_dbtp=None)  # fmt: skip
+    return [master, poster]
+
+
+def a_quality(video: Video, verdict: str, reasons: str = "") -> Quality:
+    seconds = video.seconds
+    return Quality(video.campaign, video.clip_id, verdict, reasons, seconds - 0.1, seconds, seconds, 0.0, 0.0, 0.0, 720,
+                   1280, 25.0, "h264", -14.0, -1.6, 0.5, video.sha256)  # fmt: skip
+
+
+def a_run(stage: str, campaign: str, seconds: float, made: int, **changed: Any) -> StageRun:
+    plain = StageRun("run-1", campaign, stage, "cli", "fal", "0.1.0", NOON, NOON + timedelta(seconds=seconds), 5, made,
+                     0, Decimal(0), None)  # fmt: skip
+    return replace(plain, **changed)
+
+
+BOUGHT_C1 = a_charge("c1", "c1", 9.4, billed_seconds=10)
+BOUGHT_C2 = a_charge("c2", "c2", 10.0, billed_seconds=10)
+BOUGHT_C5 = a_charge("c5", "c5", 4.2, billed_seconds=5)
+IN_DOUBT_C6 = a_charge("c6", "c6", 5.3, reserved_usd=Decimal("0.84"), sentence="nginx said 502; it may be billed.")
+REFUSED_C6 = a_charge("c6-first", "c6", 5.3, state="refused", request_id=None, sentence="The queue was full.")
+DRAFT_C1 = a_charge("c1-draft", "c1", 9.4, billed_seconds=10, provider="studio", planned_at=NOON - timedelta(days=7))
+DRAFT_S1 = a_charge("s1", "s1", 3.25, billed_seconds=4, provider="studio", campaign="summer")
+
+
+def spring(**changed: Any) -> CampaignFacts:
+    """c1, c2 are bought and delivered; c3 reuses c1; c4, c7 are over budget; c5 is not finished; c6 is in doubt."""
+    scripts = tuple(a_script("spring", f"c{n}", n + 1) for n in range(1, 8))
+    c1, c2, c5 = a_video(BOUGHT_C1, seconds=9.4), a_video(BOUGHT_C2, seconds=10.0), a_video(BOUGHT_C5, seconds=4.2)
+    c3 = a_video(BOUGHT_C1, clip_id="c3", seconds=9.4)
+    facts = CampaignFacts(
+        campaign=Campaign("spring", "Spring sale", Decimal(50), Path("spring"), DeliverySettings(), scripts, "hash-1"),
+        speeches=[
+            a_speech("spring", "c1", 9.4), a_speech("spring", "c2", 10.0),
+            a_speech("spring", "c3", 9.4, c1.speech_sha256), a_speech("spring", "c5", 4.2), a_speech("spring", "c6", 5.3),
+        ],
+        videos=[c1, c2, c3, c5],
+        deliverables=[*files_of(c1), *files_of(c2), *files_of(c3)],
+        quality=[a_quality(c1, "pass"), a_quality(c2, "warn", "The mouth hardly moves."),
+                 a_quality(c3, "fail", "The picture is black for 3 s.")],
+        failures=[
+            Failure("spring", "c4", "aurora_videos", "c4 may cost $1.40 and $0.66 is left."),
+            Failure("spring", "c7", "aurora_videos", "c7 may cost $2.10 and $0.66 is left."),
+            Failure("spring", "c5", "deliverables", "ffmpeg stopped with code 1."),
+        ],
+        charges=[BOUGHT_C1, BOUGHT_C2, BOUGHT_C5, IN_DOUBT_C6, REFUSED_C6, DRAFT_C1],
+        stage_runs=[a_run("tts_audio", "spring", 3.0, 5), a_run("aurora_videos", "spring", 90.5, 3,
+                                                                billed_usd=Decimal("3.50"))],
+    )  # fmt: skip
+    return replace(facts, **changed)
+
+
+def summer(**changed: Any) -> CampaignFacts:
+    """s1 is a free draft; s2 reuses the video spring bought for c1. No budget."""
+    s1, s2 = a_video(DRAFT_S1, seconds=3.25), a_video(BOUGHT_C1, campaign="summer", clip_id="s2", seconds=9.4)
+    scripts = (a_script("summer", "s1", 2, voice="bo", portrait="ben.png"), a_script("summer", "s2", 3))
+    facts = CampaignFacts(
+        campaign=Campaign("summer", "Summer", None, Path("summer"), DeliverySettings(), scripts, "hash-2"),
+        speeches=[a_speech("summer", "s1", 3.25), a_speech("summer", "s2", 9.4, s2.speech_sha256)],
+        videos=[s1, s2],
+        deliverables=[*files_of(s1), *files_of(s2)],
+        quality=[a_quality(s1, "pass"), a_quality(s2, "pass")],
+        charges=[BOUGHT_C1, DRAFT_S1],
+        stage_runs=[a_run("tts_audio", "summer", 1.0, 0, provider="studio"), a_run("tts_audio", "spring", 99.0, 9)],
+    )
+    return replace(facts, **changed)
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings(root=folder, output=folder / "data" / "output")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def spring_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("spring")
+    load_campaign(settings_in(folder), spring())
+    return folder
+
+
+@pytest.fixture
+def loaded(settings: Settings, spring_folder: Path) -> Settings:
+    """A published warehouse of its own with spring: a copy, which is much faster than loading it again."""
+    shutil.copytree(spring_folder, settings.root, symlinks=True, dirs_exist_ok=True)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A published warehouse with spring and summer, for tests that only read."""
+    settings = settings_in(tmp_path_factory.mktemp("both"))
+    load_campaign(settings, spring())
+    load_campaign(settings, summer())
+    return settings
+
+
+def answer(settings: Settings, name: str, *columns: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    found = ask(settings, name, **parameters)
+    return tuples(found[list(columns) or list(found.columns)])
+
+
+def tuples(found: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Rows as plain values; what pandas calls NaN is None."""
+    return [tuple(None if pd.isna(value) else value for value in row) for row in found.astype(object).to_numpy()]
+
+
+def content(settings: Settings) -> dict[str, list[Any]]:
+    """Every row of every table but `published`."""
+    tables = [table for table in statements.TABLES if table != "published"]
+    return {table: tuples(frame(settings, f"FROM {table} ORDER BY ALL")) for table in tables}
+
+
+def usd(text: str) -> Decimal:
+    return Decimal(text)
+
+
+# ---- the questions
+def test_spend_by_campaign_tells_paid_drafted_held_and_left_apart(both: Settings) -> None:
+    assert answer(both, "spend_by_campaign") == [
+        ("spring", "Spring sale", usd("3.50"), usd("1.40"), usd("0.84"), usd("50"), usd("45.66"), 3, 1),
+        ("summer", "Summer", usd("0"), usd("0.56"), usd("0"), None, None, 0, 0),
+    ]
+
+
+def test_spend_by_week_counts_weeks_from_monday(both: Settings) -> None:
+    assert answer(both, "spend_by_week") == [
+        (date(2026, 11, 16), "spring", 5, usd("3.50"), usd("0")),
+        (date(2026, 11, 16), "summer", 1, usd("0"), usd("0.56")),
+        (date(2026, 11, 9), "spring", 1, usd("0"), usd("1.40")),
+    ]
+
+
+def test_cost_per_delivered_second_counts_failures_in_and_drafts_apart(both: Settings) -> None:
+    columns = ("campaign", "is_draft", "delivered_clips", "accepted_seconds", "billed_usd", "paid_usd",
+               "billed_usd_per_delivered_second", "billed_usd_per_accepted_second")  # fmt: skip
+
+    rows = answer(both, "cost_per_delivered_second", *columns)
+
+    assert rows == [
+        ("summer", True, 1, 3.25, usd("0.56"), usd("0"), usd("0.172308"), usd("0.172308")),  # 0.56 / 3.25
+        ("spring", False, 3, 19.4, usd("3.50"), usd("3.50"), usd("0.121528"), usd("0.180412")),  # / 28.8, / 19.4
+        ("summer", False, 1, 9.4, usd("0"), usd("0"), usd("0"), usd("0")),
+        ("spring", True, 0, 0.0, usd("1.40"), usd("0"), None, None),
+    ]
+
+
+def test_rounding_waste_is_billed_minus_measured_seconds_in_dollars(both: Settings) -> None:
+    assert answer(both, "rounding_waste") == [
+        ("spring", False, 3, 25, usd("23.6"), usd("1.4"), usd("0.196")),  # (0.6 + 0 + 0.8) x 0.14
+        ("summer", True, 1, 4, usd("3.25"), usd("0.75"), usd("0.105")),
+        ("spring", True, 1, 10, usd("9.4"), usd("0.6"), usd("0.084")),
+    ]
+
+
+def test_failures_by_cause_puts_equal_causes_together(both: Settings) -> None:
+    columns = ("campaign", "stage", "cause", "clips", "billed_usd", "paid_usd", "clip_ids")
+
+    assert answer(both, "failures_by_cause", *columns) == [
+        ("spring", "aurora_videos", "… may cost $# and $# is left.", 2, usd("0"), usd("0"), "c4, c7"),
+        ("spring", "deliverables", "ffmpeg stopped with code #.", 1, usd("0.70"), usd("0.70"), "c5"),
+    ]
+
+
+def test_reuse_savings_are_the_list_price_of_what_was_not_bought_again(both: Settings) -> None:
+    assert answer(both, "reuse_savings") == [
+        ("spring", False, 4, 1, 10, usd("1.40")),
+        ("summer", False, 1, 1, 10, usd("1.40")),
+        ("summer", True, 1, 0, 0, usd("0")),
+    ]
+
+
+def test_quality_by_voice_and_portrait_counts_verdicts(both: Settings) -> None:
+    columns = ("language", "voice", "portrait", "measured_clips", "pass", "warn", "fail")
+
+    assert answer(both, "quality_by_voice_and_portrait", *columns) == [
+        ("en", "amy", "anna.png", 4, 2, 1, 1),
+        ("en", "bo", "ben.png", 1, 1, 0, 0),
+    ]
+
+
+def test_slowest_stages_counts_only_the_campaigns_own_runs(both: Settings) -> None:
+    assert answer(both, "slowest_stages") == [
+        ("aurora_videos", 1, 90.5, 90.5, 90.5, "spring", 3, pytest.approx(90.5 / 3)),
+        ("tts_audio", 2, 4.0, 2.0, 3.0, "spring", 5, pytest.approx(0.6)),
+    ]
+
+
+def test_clips_to_look_at_shows_fails_first_with_reason_and_cost(both: Settings) -> None:
+    columns = ("clip_id", "line", "verdict", "reasons", "billed_usd", "file")
+
+    assert answer(both, "clips_to_look_at", *columns) == [
+        ("c3", 4, "fail", "The picture is black for 3 s.", usd("0"), "deliverables/spring/c3.master.mp4"),
+        ("c2", 3, "warn", "The mouth hardly moves.", usd("1.40"), "deliverables/spring/c2.master.mp4"),
+    ]
+
+
+def test_clip_status_says_what_became_of_each_row(both: Settings) -> None:
+    found = frame(
+        both, "SELECT clip_id, status, failed_stage, why FROM clips WHERE campaign = $c ORDER BY line", c="spring"
+    )
+
+    assert tuples(found)[2:] == [
+        ("c3", "delivered", None, None),
+        ("c4", "failed", "aurora_videos", "c4 may cost $1.40 and $0.66 is left."),
+        ("c5", "failed", "deliverables", "ffmpeg stopped with code 1."),
+        ("c6", "pending", None, "its video is not made yet"),
+        ("c7", "failed", "aurora_videos", "c7 may cost $2.10 and $0.66 is left."),
+    ]
+
+
+def test_lineage_leads_from_a_finished_file_to_its_row_voice_portrait_and_request(both: Settings) -> None:
+    columns = ("depth", "kind", "sha256", "activity", "line", "voice", "portrait", "request_id", "charge_id")
+
+    rows = answer(both, "lineage", *columns, file_sha256="master-spring-c2")
+
+    text = "17c5e1ed"
+    rest = (3, "amy", "anna.png", "request-c2", "c2")
+    assert [(row[0], row[1], row[2] if row[1] != "script" else text, *row[3:]) for row in rows] == [
+        (0, "master", "master-spring-c2", "deliverables", *rest),
+        (1, "video", "video-c2", "aurora_videos", *rest),
+        (2, "portrait", "portrait-anna", None, *rest),
+        (2, "speech", "speech-spring-c2", "tts_audio", *rest),
+        (3, "script", text, None, *rest),
+    ]
+
+
+def test_lineage_of_a_reused_video_shows_every_clip_it_went_into(both: Settings) -> None:
+    rows = answer(both, "lineage", "campaign", "clip_id", "depth", file_sha256="video-c1")
+
+    assert {row[:2] for row in rows} == {("spring", "c1"), ("spring", "c3"), ("summer", "s2")}
+    assert [row for row in rows if row[2] == 0] == [("spring", "c1", 0), ("spring", "c3", 0), ("summer", "s2", 0)]
+
+
+def test_lineage_ends_when_a_finished_file_is_byte_for_byte_its_video(settings: Settings) -> None:
+    facts = summer()
+    same = replace(facts.deliverables[0], sha256=facts.videos[0].sha256)
+    load_campaign(settings, replace(facts, deliverables=[same]))
+
+    rows = answer(settings, "lineage", "depth", "kind", file_sha256=facts.videos[0].sha256)
+
+    assert rows == [(0, "master"), (0, "video"), (1, "portrait"), (1, "speech"), (2, "script")]
+
+
+def test_lineage_of_an_unknown_file_is_empty(both: Settings) -> None:
+    assert answer(both, "lineage", file_sha256="nobody") == []
+
+
+def test_every_deliverable_has_one_line_of_lineage_with_its_charge(both: Settings) -> None:
+    columns = ("file", "line", "voice", "speech_sha256", "request_id", "charge_id", "charged_to_campaign", "billed_usd",
+               "paid_usd")  # fmt: skip
+
+    rows = answer(both, "lineage_of_deliverables", *columns)
+
+    assert len(rows) == 10
+    assert rows[-4:-3] + rows[-1:] == [
+        ("deliverables/summer/s1.master.mp4", 2, "bo", "speech-summer-s1", "request-s1", "s1", "summer", usd("0.56"),
+         usd("0")),
+        ("deliverables/summer/s2.poster.jpg", 3, "amy", "speech-spring-c1", "request-c1", "c1", "spring", usd("0"),
+         usd("0")),
+    ]  # fmt: skip
+
+
+def test_money_is_exact_to_the_micro_dollar(settings: Settings) -> None:
+    amounts = [Decimal("0.000001"), Decimal("0.1"), Decimal("0.2"), Decimal("123456789.99")]
+    charges = [replace(BOUGHT_C1, charge_id=f"x{i}", billed_usd=amount) for i, amount in enumerate(amounts)]
+
+    load_campaign(settings, spring(charges=charges))
+
+    assert answer(settings, "spend_by_campaign", "paid_usd")[0] == (Decimal("123456790.290001"),)
+
+
+# ---- loading
+def test_a_campaign_is_replaced_exactly_and_its_neighbour_is_left_alone(loaded: Settings) -> None:
+    load_campaign(loaded, summer())
+    before = content(loaded)
+    smaller = replace(spring().campaign, scripts=spring().campaign.scripts[:1], title="Spring, shorter")
+
+    load_campaign(loaded, CampaignFacts(smaller))
+
+    after = content(loaded)
+    assert answer(loaded, "spend_by_campaign", "title")[0] == ("Spring, shorter",)
+    assert frame(loaded, "SELECT count(*) AS n FROM clips WHERE campaign = 'spring'")["n"][0] == 1
+    assert frame(loaded, "SELECT count(*) AS n FROM videos WHERE campaign = 'spring'")["n"][0] == 0
+    assert after["charges"] == before["charges"]
+    for table in ("clips", "videos", "artifacts", "derivations", "deliverables", "quality", "runs", "speech"):
+        theirs = [row for row in before[table] if "summer" in row]
+        assert theirs
+        assert [row for row in after[table] if "summer" in row] == theirs
+
+
+def test_loading_the_same_facts_twice_changes_nothing(settings: Settings) -> None:
+    first = load_campaign(settings, spring())
+    once = content(settings)
+
+    second = load_campaign(settings, spring())
+
+    assert content(settings) == once
+    assert first.rows == second.rows == {
+        "campaigns": 1, "clips": 7, "charges": 6, "artifacts": 21, "derivations": 19, "speech": 5, "videos": 4,
+        "deliverables": 6, "quality": 3, "runs": 2,
+    }  # fmt: skip
+
+
+def test_a_charge_is_brought_up_to_date_and_never_set_back(settings: Settings) -> None:
+    in_flight = replace(BOUGHT_C1, state="accepted", billed_seconds=None, billed_usd=None, settled_at=None)
+    load_campaign(settings, spring(charges=[in_flight]))
+    assert answer(settings, "spend_by_campaign", "paid_usd", "held_usd")[0] == (usd("0"), usd("1.54"))
+
+    load_campaign(settings, spring(charges=[BOUGHT_C1]))
+    load_campaign(settings, summer(charges=[in_flight]))  # read before it was settled, loaded after
+
+    assert answer(settings, "spend_by_campaign", "paid_usd", "held_usd")[0] == (usd("1.40"), usd("0"))
+
+
+def test_sizes_of_stored_media_come_from_the_store_with_relative_names(settings: Settings) -> None:
+    store, facts = MediaStore(settings.media), summer()
+    with store.workshop() as bench:
+        (bench / "s1.mp4").write_bytes(b"1234567")
+        sha256 = store.put(bench / "s1.mp4")
+
+    load_campaign(settings, replace(facts, videos=[replace(facts.videos[0], sha256=sha256)]))
+
+    found = frame(settings, "SELECT bytes, file FROM artifacts WHERE kind = 'video'")
+    assert tuples(found) == [(7, f"media/{sha256[:2]}/{sha256}.mp4")]
+
+
+def test_an_empty_campaign_can_be_loaded_and_asked(settings: Settings) -> None:
+    empty = Campaign("empty", "Empty", None, Path("empty"), DeliverySettings(), (), "hash")
+
+    load_campaign(settings, CampaignFacts(empty))
+
+    for question in questions():
+        ask(settings, question.name, **dict.fromkeys(question.parameters, "x"))
+
+
+def test_only_the_last_three_versions_stay_and_the_link_is_relative(settings: Settings) -> None:
+    for _ in range(5):
+        published = load_campaign(settings, summer())
+
+    assert len(publish.versions(settings)) == 3
+    assert settings.warehouse.readlink() == Path("warehouse") / published.file.name
+    assert published.file.stat().st_mode & 0o777 == 0o444
+
+
+def test_without_symlinks_the_published_name_is_a_copy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("a required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+
+    load_campaign(settings, spring())
+    load_campaign(settings, summer())
+
+    assert not settings.warehouse.is_symlink()
+    assert len(answer(settings, "spend_by_campaign")) == 2
+
+
+# ---- rebuilding
+def test_rebuilding_gives_equal_content(settings: Settings, tmp_path: Path) -> None:
+    load_campaign(settings, summer())
+    load_campaign(settings, spring(charges=[]))
+    load_campaign(settings, spring())
+    other = settings_in(tmp_path / "other")
+
+    rebuild(other, [spring(), summer()])
+
+    assert content(other) == content(settings)
+
+
+def damage(file: Path) -> None:
+    file.write_bytes(b"\x00not a database\x00" * 9000)
+
+
+def empty(file: Path) -> None:
+    file.unlink()
+    duckdb.connect(str(file)).close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [(damage, "cannot be read"), (Path.unlink, "is missing"), (empty, "has lost its tables")],
+)
+def test_a_lost_private_file_is_named_and_rebuilt(loaded: Settings, harm: Any, sentence: str) -> None:
+    harm(publish.private_file(loaded))
+
+    with pytest.raises(WarehouseLost, match=rf"warehouse/private.duckdb {sentence}.*rebuild the warehouse"):
+        load_campaign(loaded, summer())
+    assert len(answer(loaded, "spend_by_campaign")) == 1  # the last good file stays
+    rebuild(loaded, [spring(), summer()])
+
+    assert len(answer(loaded, "spend_by_campaign")) == 2
+    load_campaign(loaded, summer())
+
+
+def test_a_private_file_of_another_version_is_not_written_to(loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "schema_sha256", lambda: "another")
+
+    with pytest.raises(WarehouseLost, match="was made by another version of aurora_pipeline"):
+        load_campaign(loaded, spring())
+
+
+def test_a_publisher_that_waits_too_long_says_so(loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "LOCK_SECONDS", 0)
+
+    with (
+        FileLock(loaded.stage_folder("warehouse") / "publish.lock"),
+        pytest.raises(WarehouseFailed, match=r"warehouse/publish.lock has been held by another publisher for 0 s"),
+    ):
+        load_campaign(loaded, summer())
+
+
+# ---- other processes
+PREAMBLE = """
+import os, pickle, signal, sys
+from pathlib import Path
+import duckdb
+from aurora_pipeline.warehouse import load, publish
+settings, facts, point = pickle.loads(Path(sys.argv[1]).read_bytes())
+"""
+
+PUBLISHER = f"""{PREAMBLE}
+for _ in range(2):
+    load.load_campaign(settings, facts)
+"""
+
+KILLED = f"""{PREAMBLE}
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Dying:
+    def __init__(self, connection): self.connection = connection
+    def __enter__(self): return self
+    def __exit__(self, *_): self.connection.close()
+    def execute(self, sql, *values):
+        if sql.startswith(point): die()
+        return self.connection.execute(sql, *values)
+
+def half_a_copy(source, copy):
+    whole = Path(source).read_bytes()
+    Path(copy).write_bytes(whole[: len(whole) // 2])
+    die()
+
+connect, rename = duckdb.connect, os.replace
+if point in ("COMMIT", "CHECKPOINT"): duckdb.connect = lambda **given: Dying(connect(**given))
+if point == "views": load._sign = die
+if point == "committed": load.publish = die
+if point == "copy": publish.shutil.copyfile = half_a_copy
+if point == "show": publish._show = die
+if point == "swap": os.replace = lambda a, b: die() if Path(b) == settings.warehouse else rename(a, b)
+if point == "sweep": publish.sweep = die
+load.load_campaign(settings, facts)
+"""
+
+READER = """
+import sys
+from pathlib import Path
+import duckdb
+name, mode = sys.argv[1:]
+if mode != "read-only":
+    Path(name).chmod(0o644)  # root needs no permission, others could give it to themselves
+reader = duckdb.connect(name, read_only=mode == "read-only")
+if mode == "uncommitted":
+    reader.execute("BEGIN")
+if mode != "read-only":
+    reader.execute("DELETE FROM clips WHERE clip_id <> 'c1'")
+count = lambda: print(reader.execute("SELECT count(*) FROM clips").fetchone()[0], flush=True)
+count()
+sys.stdin.readline()
+count()
+"""
+
+
+@contextlib.contextmanager
+def child(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def handed_over(folder: Path, settings: Settings, facts: CampaignFacts, point: str = "") -> str:
+    file = folder / f"{facts.campaign.name}.pickle"
+    file.write_bytes(pickle.dumps((settings, facts, point)))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("point", "is_shown"),
+    [("COMMIT", False), ("CHECKPOINT", False), ("views", False), ("committed", False), ("copy", False), ("show", False),
+     ("swap", False), ("sweep", True)],
+)  # fmt: skip
+def test_a_killed_publisher_leaves_a_good_file(
+    loaded: Settings, both: Settings, tmp_path: Path, point: str, is_shown: bool
+) -> None:
+    before = content(loaded)
+
+    with child(KILLED, handed_over(tmp_path, loaded, summer(), point)) as publisher:
+        assert publisher.wait() == -signal.SIGKILL
+
+    assert (content(loaded) == before) is not is_shown
+    load_campaign(loaded, summer())
+    assert content(loaded) == content(both)
+    folder = loaded.stage_folder("warehouse")
+    assert {file.name for file in folder.iterdir()} - {version.name for version in publish.versions(loaded)} == {
+        "private.duckdb",
+        "publish.lock",
+    }
+
+
+def test_two_publishers_at_once_both_end_up_in_the_published_file(
+    settings: Settings, both: Settings, tmp_path: Path
+) -> None:
+    with (
+        child(PUBLISHER, handed_over(tmp_path, settings, spring())) as one,
+        child(PUBLISHER, handed_over(tmp_path, settings, summer())) as two,
+    ):
+        assert [one.wait(), two.wait()] == [0, 0]
+
+    assert content(settings) == content(both)
+
+
+@pytest.mark.parametrize(("mode", "sees"), [("read-only", 7), ("uncommitted", 1), ("committed", 1)])
+def test_a_reader_neither_blocks_nor_corrupts_and_keeps_its_snapshot(loaded: Settings, mode: str, sees: int) -> None:
+    held = loaded.warehouse.resolve()
+
+    with child(READER, str(loaded.warehouse), mode) as reader:
+        assert reader.stdout is not None
+        assert int(reader.stdout.readline()) == sees
+        load_campaign(loaded, summer())
+        assert frame(loaded, "SELECT count(*) AS n FROM clips")["n"][0] == 9
+        assert held.with_name(f"{held.name}.wal").exists() is (mode == "committed")
+        assert reader.stdin is not None
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert int(reader.stdout.readline()) == sees
+
+    load_campaign(loaded, summer())
+    assert frame(loaded, "SELECT count(*) AS n FROM clips")["n"][0] == 9
+
+
+def test_a_left_over_wal_of_a_killed_reader_is_not_replayed_into_the_next_version(loaded: Settings) -> None:
+    held = loaded.warehouse.resolve()
+    with child(READER, str(loaded.warehouse), "committed") as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        reader.kill()
+        reader.wait()
+    assert held.with_name(f"{held.name}.wal").exists()
+
+    for _ in range(3):
+        load_campaign(loaded, spring())
+
+    assert frame(loaded, "SELECT count(*) AS n FROM clips")["n"][0] == 7
+    assert not list(loaded.stage_folder("warehouse").glob("*.wal"))
+
+
+def test_a_published_file_open_for_writing_elsewhere_is_explained(loaded: Settings) -> None:
+    with child(READER, str(loaded.warehouse), "uncommitted") as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+
+        with pytest.raises(WarehouseFailed, match=r"Another program has warehouse.duckdb open for writing"):
+            ask(loaded, "spend_by_campaign")
+
+
+# ---- what is shipped
+def test_every_table_column_view_and_macro_has_a_comment(both: Settings) -> None:
+    silent = frame(
+        both,
+        """
+        SELECT table_name || '.' || column_name AS name FROM duckdb_columns()
+        WHERE database_name = 'warehouse' AND comment IS NULL AND table_name IN (SELECT table_name FROM duckdb_tables())
+        UNION ALL SELECT table_name FROM duckdb_tables() WHERE database_name = 'warehouse' AND comment IS NULL
+        UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = 'warehouse' AND comment IS NULL
+        UNION ALL SELECT function_name FROM duckdb_functions() WHERE database_name = 'warehouse' AND comment IS NULL
+        """,
+    )
+    tables = frame(both, "SELECT table_name AS t FROM duckdb_tables() WHERE database_name = 'warehouse'")["t"]
+
+    assert list(silent["name"]) == []
+    assert set(tables) == set(statements.TABLES)
+
+
+def test_money_is_decimal_everywhere(both: Settings) -> None:
+    columns = frame(
+        both,
+        "SELECT table_name || '.' || column_name AS name, data_type AS type FROM duckdb_columns() "
+        "WHERE database_name = 'warehouse' AND (column_name LIKE '%usd%')",
+    )
+
+    assert len(columns) > 25
+    assert set(columns["type"]) == {"DECIMAL(18,6)"}
+
+
+def test_every_question_says_what_it_asks_and_what_a_row_is(both: Settings) -> None:
+    for question in questions():
+        assert question.asks.endswith("?"), question.name
+        assert re.match(r"One row .*\.$", question.row), question.name
+        if not question.parameters:
+            view = frame(both, f"FROM {question.name}")
+            assert list(view.columns) == list(ask(both, question.name).columns)
+    assert {"spend_by_campaign", "lineage", "clips_to_look_at"} <= {question.name for question in questions()}
+
+
+def test_every_statement_is_one_statement_with_two_lines_of_purpose() -> None:
+    files = sorted((Path(statements.__file__).parent / "sql").rglob("*.sql"))
+
+    for file in files:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("-- "), file
+        assert lines[1].startswith("-- One row"), file
+        assert len(duckdb.extract_statements(file.read_text(encoding="utf-8"))) == 1, file
+
+
+def test_analysts_open_the_published_file_with_plain_duckdb(both: Settings) -> None:
+    with duckdb.connect(str(both.warehouse), read_only=True) as plain:
+        assert len(plain.execute("FROM spend_by_campaign").fetchall()) == 2
+        assert len(plain.execute("FROM lineage('master-spring-c2')").fetchall()) == 5
+        stored = plain.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal").fetchone()
+
+    assert stored is not None
+    assert stored[0].startswith("v1.2.0")
+
+
+def test_asking_before_anything_is_published_says_what_to_do(settings: Settings) -> None:
+    with pytest.raises(WarehouseFailed, match=r"No warehouse has been published yet .*run a campaign"):
+        ask(settings, "spend_by_campaign")
+
+
+def test_an_unknown_question_names_the_nearest(both: Settings) -> None:
+    with pytest.raises(WarehouseFailed, match=r"There is no question 'spend'. Did you mean 'spend_by_"):
+        ask(both, "spend")
+
+
+def test_a_question_without_its_parameter_says_which(both: Settings) -> None:
+    with pytest.raises(WarehouseFailed, match="The question 'lineage' must be given file_sha256; it was given nothing"):
+        ask(both, "lineage")
+
+
+def test_a_mistake_in_sql_is_our_error_with_duckdbs_words(both: Settings) -> None:
+    with pytest.raises(WarehouseFailed, match=r"DuckDB cannot answer this: .*clipz"):
+        frame(both, "SELECT * FROM clipz")
+
+
+def test_scratch_tables_land_in_memory(both: Settings) -> None:
+    frame(both, "CREATE TABLE scratch AS FROM clips")
+
+    with pytest.raises(WarehouseFailed, match="scratch"):
+        frame(both, "FROM scratch")
+
+
+def test_importing_the_warehouse_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from aurora_pipeline.warehouse import load, questions, report; "
+        "print({'duckdb', 'pandas', 'PIL', 'jinja2', 'sqlalchemy'} & set(sys.modules))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
