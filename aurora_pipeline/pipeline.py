@@ -21,12 +21,14 @@ from .errors import AuroraError
 from .progress import Progress, Silent
 from .script_table import Campaign, Script
 from .settings import Settings
-from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, write_table
+from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, write_rows, write_table
 from .tts_audio import Speech
 
 if TYPE_CHECKING:
     from .aurora_videos.quote import Quote
-    from .warehouse.facts import CampaignFacts
+    from .warehouse import CampaignFacts
+
+QUALITY = "deliverables.quality"  # the deliverables stage's second table
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def deliverables(job: Job) -> Delivered:
         videos = read_rows(job.settings, "aurora_videos", job.campaign, Video)
         made, quality = deliver_campaign(job.settings, campaign, speeches, videos, job.progress)
         write_table(job.settings, "deliverables", job.campaign, Deliverable, made)
-        write_table(job.settings, "quality", job.campaign, Quality, quality)
+        write_rows(job.settings, QUALITY, job.campaign, Quality, quality.rows)
         outcome(made, Decimal(0))
     return Delivered(made, quality)
 
@@ -137,7 +139,7 @@ def deliverables(job: Job) -> Delivered:
 def warehouse(job: Job) -> Published:
     """Load this campaign's facts into DuckDB, publish the file, and write the campaign's report."""
     from .script_table import read_campaign
-    from .warehouse.publish import load_campaign
+    from .warehouse.load import load_campaign
     from .warehouse.report import write_report
 
     with _recorded(job, "warehouse") as outcome:
@@ -171,7 +173,7 @@ def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: N
 def gather_facts(settings: Settings, campaign: Campaign) -> CampaignFacts:
     """Everything the stages and the ledger hold about one campaign, as it is now."""
     from .aurora_videos.ledger import open_ledger
-    from .warehouse.facts import CampaignFacts
+    from .warehouse import CampaignFacts
 
     name, ledger = campaign.name, open_ledger(settings.ledger)
     videos = read_rows(settings, "aurora_videos", name, Video)
@@ -180,7 +182,7 @@ def gather_facts(settings: Settings, campaign: Campaign) -> CampaignFacts:
         speeches=read_rows(settings, "tts_audio", name, Speech),
         videos=videos,
         deliverables=read_rows(settings, "deliverables", name, Deliverable),
-        quality=read_rows(settings, "quality", name, Quality),
+        quality=read_rows(settings, QUALITY, name, Quality),
         failures=tuple(failure for stage in STAGES for failure in read_failures(settings, stage, name)),
         charges=tuple(ledger.charges(campaign=name, charge_ids=[video.charge_id for video in videos])),
         stage_runs=tuple(ledger.stage_runs(campaign=name)),

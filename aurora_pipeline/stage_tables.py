@@ -40,19 +40,25 @@ class StageTable(Generic[Row]):
 
 
 def table_file(settings: Settings, stage: str, campaign: str) -> Path:
-    """Parquet file of one campaign's rows of one stage."""
-    return settings.stage_folder(stage) / f"{campaign}.parquet"
+    """Parquet file of one campaign's rows of one stage; ``stage.part`` is a second table of that stage."""
+    folder, _, part = stage.partition(".")
+    return settings.stage_folder(folder) / ".".join(filter(None, (campaign, part, "parquet")))
 
 
 def failures_file(settings: Settings, stage: str, campaign: str) -> Path:
     """Parquet file of one campaign's failures in one stage."""
-    return settings.stage_folder(stage) / f"{campaign}.failures.parquet"
+    return table_file(settings, f"{stage}.failures", campaign)
 
 
 def write_table(settings: Settings, stage: str, campaign: str, kind: type[Row], table: StageTable[Row]) -> None:
-    """Replace the stage's two tables of this campaign, each atomically."""
-    parquet.write(table_file(settings, stage, campaign), kind, table.rows)
+    """Replace the stage's tables of this campaign, each atomically."""
+    write_rows(settings, stage, campaign, kind, table.rows)
     parquet.write(failures_file(settings, stage, campaign), Failure, table.failures)
+
+
+def write_rows(settings: Settings, stage: str, campaign: str, kind: type[Row], rows: Sequence[Row]) -> None:
+    """Replace one table of this campaign, atomically."""
+    parquet.write(table_file(settings, stage, campaign), kind, rows)
 
 
 def read_rows(settings: Settings, stage: str, campaign: str, kind: type[Row]) -> tuple[Row, ...]:

@@ -12,7 +12,7 @@ from aurora_pipeline.aurora_videos import purchase as purchase_module
 from aurora_pipeline.aurora_videos.ledger import Ledger
 from aurora_pipeline.aurora_videos.purchase import Purchase
 from aurora_pipeline.aurora_videos.quote import QuotedClip
-from aurora_pipeline.aurora_videos.request import AuroraRequest
+from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.errors import Interrupted, OutcomeUnknown, OverBudget, RequestRefused, VideoUnusable
 from aurora_pipeline.gear import ffmpeg
 from aurora_pipeline.gear.fal import RequestState, Result, Unreachable
@@ -144,7 +144,7 @@ def purchase(settings, fal):
         (bench / "a.wav").write_bytes(b"RIFF speech")
         wav = store.put(bench / "a.wav")
     speech = Speech("spring", "a", wav, 0.98, 24000, "hibari", "1", "heart", "en", "Hi.", "engine", ())
-    request = AuroraRequest(SCRIPT, speech, b"png", ".png", "i" * 64)
+    request = AuroraRequest(SCRIPT, speech, SentImage(b"png", ".png", "i" * 64))
     clip = QuotedClip(request, PRICE, None, "new")
     return Purchase(settings, clip, "run-1", Decimal(10), Ledger(settings.ledger), store, fal)
 
@@ -300,8 +300,8 @@ class TestFingerprint:
         speech = Speech(
             "spring", "a", changes.pop("audio", "w" * 64), 1.0, 24000, "h", "1", "v", "en", "", "engine", ()
         )
-        image = changes.pop("image", "i" * 64)
-        return AuroraRequest(replace(SCRIPT, **changes), speech, b"", ".png", image)
+        image = SentImage(b"", ".png", changes.pop("image", "i" * 64))
+        return AuroraRequest(replace(SCRIPT, **changes), speech, image)
 
     @pytest.mark.parametrize(
         "change",

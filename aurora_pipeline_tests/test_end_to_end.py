@@ -21,6 +21,7 @@ from aurora_pipeline.deliverables import Deliverable, Quality
 from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.gear.probe import decode_errors, probe
 from aurora_pipeline.gear.studio_process import studio
+from aurora_pipeline.pipeline import QUALITY
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import read_rows
 from aurora_pipeline_tests.conftest import REPOSITORY, write_campaign
@@ -87,7 +88,7 @@ def test_every_video_decodes_to_its_end_with_the_promised_form(settings):
 
 
 def test_the_mouth_moves_with_the_speech_and_the_verdict_is_good(settings):
-    quality = read_rows(settings, "quality", "small", Quality)
+    quality = read_rows(settings, QUALITY, "small", Quality)
 
     assert {row.clip_id for row in quality} == {"hello", "price"}
     for row in quality:

@@ -79,7 +79,8 @@ def a_video(charge: Charge, *, campaign: str = "", clip_id: str = "", seconds: f
 def files_of(video: Video) -> list[Deliverable]:
     name = f"deliverables/{video.campaign}/{video.clip_id}"
     clip = f"{video.campaign}-{video.clip_id}"
-    master = Deliverable(video.campaign, video.clip_id, "master", video.is_draft, f"master-{clip}", f"{name}.master.mp4",
+    master = Deliverable(video.campaign, video.clip_id, "master", video.is_draft, f"master-{clip}",
+                         f"{name}.master.mp4",
                          900, 1080, 1920, 25.0, video.seconds, "h264", "aac", -14.0, -1.6, video.sha256)  # fmt: skip
     poster = replace(master, rendition="poster", sha256=f"poster-{clip}",
                      file=f"{name}.poster.jpg", fps=None, seconds=None, video_codec=None, audio_codec=None,
@@ -109,15 +110,16 @@ DRAFT_S1 = a_charge("s1", "s1", 3.25, billed_seconds=4, provider="studio", campa
 
 
 def spring(**changed: Any) -> CampaignFacts:
-    """c1, c2 are bought and delivered; c3 reuses c1; c4, c7 are over budget; c5 is not finished; c6 is in doubt."""
+    """c1, c2 are bought and delivered; c3 reuses c1; c4 and c7 failed; c5 is unfinished; c6 in doubt."""
     scripts = tuple(a_script("spring", f"c{n}", n + 1) for n in range(1, 8))
     c1, c2, c5 = a_video(BOUGHT_C1, seconds=9.4), a_video(BOUGHT_C2, seconds=10.0), a_video(BOUGHT_C5, seconds=4.2)
     c3 = a_video(BOUGHT_C1, clip_id="c3", seconds=9.4)
     facts = CampaignFacts(
-        campaign=Campaign("spring", "Spring sale", Decimal(50), Path("spring"), DeliverySettings(), scripts, "hash-1"),
+        campaign=Campaign("spring", "Spring sale", Decimal(50), Path("spring"), DeliverySettings(), scripts, "sha"),
         speeches=[
             a_speech("spring", "c1", 9.4), a_speech("spring", "c2", 10.0),
-            a_speech("spring", "c3", 9.4, c1.speech_sha256), a_speech("spring", "c5", 4.2), a_speech("spring", "c6", 5.3),
+            a_speech("spring", "c3", 9.4, c1.speech_sha256), a_speech("spring", "c5", 4.2),
+            a_speech("spring", "c6", 5.3),
         ],
         videos=[c1, c2, c3, c5],
         deliverables=[*files_of(c1), *files_of(c2), *files_of(c3)],
@@ -292,7 +294,7 @@ def test_clip_status_says_what_became_of_each_row(both: Settings) -> None:
         ("c3", "delivered", None, None),
         ("c4", "failed", "aurora_videos", "c4 may cost $1.40 and $0.66 is left."),
         ("c5", "failed", "deliverables", "ffmpeg stopped with code 1."),
-        ("c6", "pending", None, "its video is not made yet"),
+        ("c6", "pending", None, "Its video is not made yet."),
         ("c7", "failed", "aurora_videos", "c7 may cost $2.10 and $0.66 is left."),
     ]
 
@@ -462,12 +464,23 @@ def damage(file: Path) -> None:
 
 def empty(file: Path) -> None:
     file.unlink()
+    with duckdb.connect() as memory:
+        memory.execute(f"ATTACH '{file}' AS private ({publish.STORAGE})")
+
+
+def made_elsewhere(file: Path) -> None:
+    file.unlink()
     duckdb.connect(str(file)).close()
 
 
 @pytest.mark.parametrize(
     ("harm", "sentence"),
-    [(damage, "cannot be read"), (Path.unlink, "is missing"), (empty, "has lost its tables")],
+    [
+        (damage, "cannot be read"),
+        (Path.unlink, "is missing"),
+        (empty, "has lost its tables"),
+        (made_elsewhere, "cannot be read"),
+    ],
 )
 def test_a_lost_private_file_is_named_and_rebuilt(loaded: Settings, harm: Any, sentence: str) -> None:
     harm(publish.private_file(loaded))

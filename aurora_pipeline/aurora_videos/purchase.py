@@ -135,8 +135,9 @@ class Purchase:
         # The charge's id in the audio's name makes its URL unique to this purchase: how a lost request is found again.
         request, name = self.clip.request, charge.charge_id
         speech = self.store.require(request.speech.sha256)
-        image_type = "image/jpeg" if request.image_suffix in (".jpg", ".jpeg") else "image/png"
-        image_url = self.fal.upload(request.image, content_type=image_type, file_name=name + request.image_suffix)
+        image = request.image
+        image_type = "image/jpeg" if image.suffix in (".jpg", ".jpeg") else "image/png"
+        image_url = self.fal.upload(image.content, content_type=image_type, file_name=name + image.suffix)
         audio_url = self.fal.upload(speech.read_bytes(), content_type="audio/wav", file_name=f"{name}.wav")
         return image_url, audio_url
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from ..stage_tables import by_clip
 from ..tts_audio import Speech
 from .ledger import Ledger, open_ledger
 from .records import Charge
-from .request import ENDPOINT, AuroraRequest, request_for
+from .request import ENDPOINT, AuroraRequest, sent_image
 
 # Room for a provider that pads its video beyond the audio (unknown for Aurora; half a second is half the billing unit).
 PADDING_SECONDS = 0.5
@@ -82,11 +83,12 @@ def quote_campaign(settings: Settings, campaign: Campaign, speeches: Sequence[Sp
     """
     ledger, spoken = open_ledger(settings.ledger), by_clip(speeches)
     book, today = read_price_book(settings.price_book), datetime.now(UTC).date()
+    image_of = functools.cache(lambda portrait: sent_image(portrait_file(settings, campaign.folder, portrait)))
     clips = []
     for script in campaign.scripts:
         if script.clip_id not in spoken:
             continue
-        request = request_for(script, spoken[script.clip_id], portrait_file(settings, campaign.folder, script.portrait))
+        request = AuroraRequest(script, spoken[script.clip_id], image_of(script.portrait))
         price = book.price(ENDPOINT, script.resolution, on=today, allow_expired=settings.provider == "studio")
         charge = ledger.find(settings.provider, request.fingerprint)
         clips.append(QuotedClip(request, price, charge, _standing(charge)))

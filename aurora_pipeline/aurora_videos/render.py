@@ -121,8 +121,10 @@ def _settled_before(quote: Quote) -> set[str]:
 def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
     from ..gear.probe import probe
 
-    script, sha256 = clip.request.script, charge.video_sha256 or ""
-    seen = probe(MediaStore(settings.media).require(sha256))
+    script, sha256, store = clip.request.script, charge.video_sha256 or "", MediaStore(settings.media)
+    seen = probe(store.require(sha256))
+    name = f"{script.clip_id}.DRAFT.mp4" if charge.provider == "studio" else f"{script.clip_id}.mp4"
+    store.lay_out(sha256, settings.stage_folder(STAGE) / script.campaign / name)
     was_reused = (charge.campaign, charge.clip_id) != (script.campaign, script.clip_id)
     return Video(
         campaign=script.campaign,

@@ -19,14 +19,21 @@ ENDPOINT = "fal-ai/creatify/aurora"
 
 
 @dataclass(frozen=True)
+class SentImage:
+    """A portrait made ready to send; many clips share one."""
+
+    content: bytes
+    suffix: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class AuroraRequest:
-    """One clip's request, before its media have URLs. ``image_sha256`` is of the bytes as they will be sent."""
+    """One clip's request, before its media have URLs."""
 
     script: Script
     speech: Speech
-    image: bytes
-    image_suffix: str
-    image_sha256: str
+    image: SentImage
 
     def arguments(self, *, image_url: str, audio_url: str) -> dict[str, Any]:
         """The JSON that is sent: all six inputs, said out loud, so that a default changed at fal changes nothing."""
@@ -45,7 +52,7 @@ class AuroraRequest:
         """sha256 over the endpoint, every argument and the bytes of both media; never URLs, names or campaigns."""
         return key_of(
             endpoint=ENDPOINT,
-            image=self.image_sha256,
+            image=self.image.sha256,
             audio=self.speech.sha256,
             prompt=self.script.prompt or "",
             guidance_scale=_canonical(self.script.guidance_scale),
@@ -54,14 +61,14 @@ class AuroraRequest:
         )
 
 
-def request_for(script: Script, speech: Speech, portrait: Path) -> AuroraRequest:
-    """The request of one clip; reads the portrait and makes it ready to send (gear/images.py)."""
+def sent_image(portrait: Path) -> SentImage:
+    """The bytes that will be uploaded for a portrait file (gear/images.py says how they are made)."""
     import hashlib
 
     from ..gear.images import portrait_as_sent
 
     sent = portrait_as_sent(portrait)
-    return AuroraRequest(script, speech, sent.bytes, sent.suffix, hashlib.sha256(sent.bytes).hexdigest())
+    return SentImage(sent.content, sent.suffix, hashlib.sha256(sent.content).hexdigest())
 
 
 def _canonical(number: Decimal) -> str:

@@ -26,7 +26,7 @@ from ..tts_audio.records import Speech
 from .records import Deliverable, Quality
 
 STAGE = "deliverables"
-RECIPE_VERSION = 1  # raise it whenever the same inputs would give other bytes or other facts
+RECIPE_VERSION = 1  # raise it whenever the same inputs would give other bytes or facts, or a record changes
 OUR_NAMES = re.compile(r"(?:master|poster|\d+x\d+)(?:\.DRAFT)?\.(?:mp4|jpg)")
 
 

@@ -19,10 +19,8 @@ KEY_FRAMES_LOOKED_AT = 4  # the first may be black; a talking head does not leav
 
 def find_face_region(video: Path) -> Region | None:
     """Where the face is in the first key frame that shows one, or None."""
-    try:
-        from ..gear.faces import find_face
-    except ImportError:
-        return None
+    from ..gear.faces import find_face
+
     for picture in key_frames(video, at_most=KEY_FRAMES_LOOKED_AT):
         face = find_face(picture)
         if face is not None:

@@ -118,7 +118,7 @@ def _what_it_is(content: bytes) -> str:
     for magic, sentence in _FOREIGN:
         if content.startswith(magic):
             return sentence
-    if content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+    if content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or content[8:12] == b"WEBP":
         return "is damaged or cut short; copy or save the portrait again"
     return "is not an image we can read; save the portrait as PNG or JPEG"
 

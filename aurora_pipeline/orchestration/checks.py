@@ -14,6 +14,7 @@ import dagster as dg
 from ..aurora_videos import Video
 from ..deliverables import Deliverable, Quality
 from ..errors import AuroraError, BadInput
+from ..pipeline import QUALITY
 from ..script_table import Campaign, Script
 from ..stage_tables import Failure, by_clip, read_failures, read_rows
 from ..tts_audio import Speech
@@ -153,7 +154,7 @@ def deliverables_complete(
 def quality_verdicts(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
     """What was measured of every clip passes; a clip that does not is named with its reasons."""
     job = aurora.job_of_check(context)
-    rows = read_rows(job.settings, "quality", job.campaign, Quality)
+    rows = read_rows(job.settings, QUALITY, job.campaign, Quality)
     wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.verdict}: {row.reasons}")
              for row in sorted(rows, key=lambda row: row.verdict) if row.verdict != "pass"]  # fmt: skip
     facts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("pass", "warn", "fail")}

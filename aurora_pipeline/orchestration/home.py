@@ -5,6 +5,8 @@ the configuration is there, the storage has this version's shape, and runs that 
 running for ever (Dagster's own monitoring does not notice them: reference/dagster.md 3.2).
 """
 
+import contextlib
+import io
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +64,8 @@ def _migrate(home: Path) -> None:
     mark = home / "dagster_version"
     if mark.exists() and mark.read_text(encoding="utf-8").strip() == dg.__version__:
         return
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    # Dagster's storage prints to stdout, which is ours for the answer.
+    with contextlib.redirect_stdout(io.StringIO()), dg.DagsterInstance.from_config(str(home)) as instance:
         instance.upgrade()
         instance.reindex()
     mark.write_text(f"{dg.__version__}\n", encoding="utf-8")

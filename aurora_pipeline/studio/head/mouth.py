@@ -1,0 +1,217 @@
+"""A still's mouth, opened and shaped: jaw and lips are displaced, and what lies between them is painted.
+
+Two displacement fields in face coordinates, one for everything above the lip line and one for lip, chin and jaw below
+it, are inverted and sampled; between the parted lips a cavity, tongue and upper teeth are painted in the still's own
+colours. A still that shows its teeth keeps them: they stay with the upper jaw and the lips slide over them.
+Patches are quantised and cached: one minute of speech needs about eighty (reference/studio.md 4).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .warp import Box, Floats, Frame, as_image, clipped, ease, mix, polygon_mask, sample
+
+OPENINGS, SPREADS = 20, 5  # steps of the quantised mouth
+
+# FaceMesh numbers
+UPPER_INNER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
+LOWER_INNER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
+LEFT_CORNER, RIGHT_CORNER, UPPER_MIDDLE, LOWER_MIDDLE, CHIN, UNDER_NOSE = 61, 291, 13, 14, 152, 2
+LIP_COLOUR = [17, 84, 314, 0, 37, 267]
+SKIN_COLOUR = [50, 280, 205, 425, 199, 101, 330]
+RIGHT_EYE, LEFT_EYE = [33, 133], [362, 263]
+
+DEEP, SHALLOW = np.array([38, 14, 15], np.float32), np.array([70, 26, 28], np.float32)  # the cavity, top and bottom
+TONGUE = np.array([82, 24, 28], np.float32)
+
+
+class Mouth:
+    """The mouth of one still. ``eye_distance`` (pixels between the eyes) is the face's ruler."""
+
+    def __init__(self, picture: NDArray[np.float32], landmarks: NDArray[np.float32]) -> None:
+        self.picture = picture
+        self.height, self.width = picture.shape[:2]
+        self.frame = _mouth_frame(landmarks)
+        face = self.frame.of(landmarks)
+        self.wide = float(np.linalg.norm(landmarks[RIGHT_CORNER] - landmarks[LEFT_CORNER]))
+        self.upper, self.lower = face[UPPER_INNER], face[LOWER_INNER]
+        self.half_inner = float(min(-self.upper[0, 0], self.upper[-1, 0])) * 1.02
+        self.chin, self.nose = float(face[CHIN, 1]), float(-face[UNDER_NOSE, 1])
+        self.gap = float(max(0.0, (self.lower[5] - self.upper[5])[1]))  # lips already parted in the still
+        eyes = landmarks[RIGHT_EYE].mean(0) - landmarks[LEFT_EYE].mean(0)
+        self.eye_distance = float(np.linalg.norm(eyes))
+        self.travel = min(0.41 * self.eye_distance, 0.46 * self.chin)  # how far the lower lip drops when fully open
+        self.box = self._region()
+        self.x, self.y = self.frame.grid(self.box)
+        self._take_colours(face)
+        self._edge = _feather(self.y.shape)
+        self._patches: dict[tuple[int, int], Image.Image] = {}
+
+    @property
+    def shows_teeth(self) -> bool:
+        """True when the still's lips are parted enough to show what is between them."""
+        return self.gap >= 0.10 * self.eye_distance
+
+    def steps(self, opening: float, spread: float, voice: float) -> tuple[int, int]:
+        """The quantised mouth for one frame; (0, 0) is the still itself, a negative opening closes parted lips."""
+        closing = max(0.0, 1 - opening * 3.2) * voice if self.gap > 0.09 * self.eye_distance else 0.0
+        if closing and opening <= 0.31:
+            opened = -4 * round(closing * OPENINGS / 4)
+        else:
+            opened = round(opening * voice * OPENINGS)
+        return opened, round(float(np.clip(spread, -1, 1)) * voice * SPREADS)
+
+    def patch(self, steps: tuple[int, int]) -> Image.Image:
+        """The picture of ``box`` with the mouth in this position."""
+        if steps not in self._patches:
+            self._patches[steps] = self._draw(*steps)
+        return self._patches[steps]
+
+    def _draw(self, opened: int, spread_step: int) -> Image.Image:
+        drop = opened / OPENINGS * (self.travel if opened >= 0 else self.gap * 0.96)
+        wide = spread_step / SPREADS
+        # A dropping jaw narrows the mouth; rounded lips come forward, which a flat picture shows as narrower still.
+        stretch = (0.10 if wide > 0 else 0.26) * wide - 0.07 * max(0.0, drop) / self.travel
+        lift = drop * 0.12 if opened < 0 else drop * 0.16 + max(0.0, -wide) * 0.03 * self.wide
+        upper = self.upper + np.stack(self._above(*self.upper.T, lift, stretch), axis=-1)
+        lower = self.lower + np.stack(self._below(*self.lower.T, drop, stretch), axis=-1)
+        lower[:, 1] = np.maximum(lower[:, 1], upper[:, 1])
+        jaw = sample(self.picture, *self._undone(self._below, drop, stretch))
+        rest = sample(self.picture, *self._undone(self._above, lift, stretch))
+        patch = mix(rest, jaw, self._mask(_everything_under(lower, 4 * self.wide), blur=1.0))
+        opening = float((lower[:, 1] - upper[:, 1]).max())
+        if opening > 1.2:
+            inside = self._mask(np.concatenate([upper, lower[::-1]]), blur=0.7)
+            patch = mix(patch, self._inside(upper, lower, opening), inside)
+        left, top, right, bottom = self.box
+        return as_image(mix(self.picture[top:bottom, left:right], patch, self._edge))
+
+    # ---- displacement fields, in face pixels
+    def _below(self, x: Floats, y: Floats, drop: float, stretch: float) -> tuple[Floats, Floats]:
+        from_lip = y - self._lip_line(x)
+        depth = np.maximum(0, from_lip / max(1.0, self.chin))
+        near = np.minimum(depth, 1)
+        reach = self.half_inner + (1.35 * self.wide - self.half_inner) * near
+        across = np.clip(1 - (x / reach) ** 2, 0, 1) ** (0.72 + 0.8 * near)
+        down = np.where(depth < 1, 1 - 0.22 * depth, 0.78 * ease((depth - 1) / 0.72))
+        return self._sideways(x, from_lip, stretch), drop * across * down
+
+    def _above(self, x: Floats, y: Floats, lift: float, stretch: float) -> tuple[Floats, Floats]:
+        from_lip = self._lip_line(x) - y
+        height = np.clip(from_lip / (0.92 * self.nose), 0, 1)
+        up = -lift * ease(np.abs(x) / (0.56 * self.wide)) * (1 - height) ** 1.3
+        return self._sideways(x, -from_lip, stretch), up
+
+    def _sideways(self, x: Floats, from_lip: Floats, stretch: float) -> Floats:
+        beyond = np.maximum(0, np.abs(x) - 0.5 * self.wide) / (0.30 * self.wide)
+        moved: Floats = stretch * 0.5 * x * np.exp(-(beyond**2)) * np.exp(-((from_lip / (0.48 * self.wide)) ** 2))
+        return moved
+
+    def _lip_line(self, x: Floats) -> Floats:
+        """Where the lips meet, by face x."""
+        upper = np.interp(x, self.upper[:, 0], self.upper[:, 1])
+        line: Floats = ((upper + np.interp(x, self.lower[:, 0], self.lower[:, 1])) / 2).astype(np.float32)
+        return line
+
+    def _undone(self, field: object, amount: float, stretch: float) -> tuple[Floats, Floats]:
+        """Where each pixel of the box comes from: the field inverted by iteration, on every second pixel."""
+        assert callable(field)
+        coarse_x, coarse_y = self.x[::2, ::2], self.y[::2, ::2]
+        from_x, from_y = coarse_x, coarse_y
+        for _ in range(3):
+            moved_x, moved_y = field(from_x, from_y, amount, stretch)
+            from_x, from_y = coarse_x - moved_x, coarse_y - moved_y
+        x = self.x - self._doubled(coarse_x - from_x)
+        y = self.y - self._doubled(coarse_y - from_y)
+        return self.frame.to_pixels(x, y)
+
+    def _doubled(self, values: Floats) -> Floats:
+        rows, columns = self.y.shape
+        small = Image.fromarray(np.ascontiguousarray(values, np.float32))
+        large = small.resize((values.shape[1] * 2, values.shape[0] * 2), Image.Resampling.BILINEAR)
+        return np.asarray(large)[:rows, :columns]
+
+    # ---- between the lips
+    def _inside(self, upper: Floats, lower: Floats, opening: float) -> Floats:
+        roof = np.interp(self.x, upper[:, 0], upper[:, 1])
+        floor = np.interp(self.x, lower[:, 0], lower[:, 1])
+        depth = np.clip((self.y - roof) / np.maximum(1, floor - roof), 0, 1)[..., None]
+        colours = (DEEP * (1 - depth) + SHALLOW * depth) * self.light
+        if self.shows_teeth:
+            left, top, right, bottom = self.box
+            between = self._mask(np.concatenate([self.upper, self.lower[::-1]]), blur=1.2)
+            colours = mix(colours, self.picture[top:bottom, left:right], between)
+        elif opening > 2:
+            colours = self._with_tongue(colours, floor, opening)
+            colours = self._with_teeth(colours, roof, opening)
+        shadow = 1 - 0.34 * np.exp(-np.maximum(0, self.y - roof) / (0.03 * self.wide))
+        shaded: Floats = colours * shadow[..., None]
+        return shaded
+
+    def _with_tongue(self, colours: Floats, floor: Floats, opening: float) -> Floats:
+        across = (self.x / (0.34 * self.wide)) ** 2
+        up = ((self.y - floor - 0.02 * self.wide) / (0.42 * opening + 0.02 * self.wide)) ** 2
+        seen = np.clip((opening / self.eye_distance - 0.10) / 0.15, 0, 1)
+        mask = (np.clip(1 - across - up, 0, 1) ** 0.6 * seen)[..., None]
+        return mix(colours, self.lip_colour * 0.55 + TONGUE * 0.6, mask)
+
+    def _with_teeth(self, colours: Floats, roof: Floats, opening: float) -> Floats:
+        tall = min(0.105 * self.eye_distance, 0.50 * opening)
+        edge = roof + tall * np.clip(1 - (self.x / (0.40 * self.wide)) ** 2, 0, 1) ** 0.5
+        below_roof, above_edge = np.clip((self.y - roof) / 1.5 + 0.2, 0, 1), np.clip((edge - self.y) / 1.6 + 0.5, 0, 1)
+        sides = np.clip((0.41 * self.wide - np.abs(self.x)) / (0.05 * self.wide), 0, 1)
+        seen = np.clip(opening / (0.07 * self.eye_distance), 0, 1) * 0.94
+        round_off = 1 - 0.38 * np.clip(np.abs(self.x) / (0.40 * self.wide), 0, 1) ** 2
+        gum_shade = 0.84 + 0.16 * np.clip((self.y - roof) / max(1.0, tall), 0, 1)
+        teeth = self.tooth_colour * (round_off * gum_shade)[..., None]
+        return mix(colours, teeth, (below_roof * above_edge * sides * seen)[..., None])
+
+    # ---- set-up
+    def _region(self) -> Box:
+        half, up, down = self.wide + 0.12 * self.eye_distance, 0.95 * self.nose, 1.75 * self.chin
+        xs, ys = np.array([-half, half, -half, half]), np.array([-up, -up, down, down])
+        x, y = self.frame.to_pixels(xs, ys)
+        return clipped(x.min(), y.min(), x.max(), y.max(), width=self.width, height=self.height)
+
+    def _take_colours(self, face: Floats) -> None:
+        """Lips, teeth and light from the still, so that a drawing gets a drawn mouth and a photo a real one."""
+        self.lip_colour = np.median(self._colours_at(face[LIP_COLOUR]), axis=0).astype(np.float32)
+        skin = np.median(self._colours_at(face[SKIN_COLOUR]), axis=0)
+        brightness = float(skin @ [0.299, 0.587, 0.114])
+        self.skin = skin.astype(np.float32)
+        self.light = float(np.clip(brightness / 185, 0.5, 1.05))
+        tint = (skin / max(1.0, brightness)) ** 0.40
+        self.tooth_colour = np.clip(tint * np.clip(brightness * 1.34, 140, 234), 0, 244).astype(np.float32)
+
+    def _colours_at(self, face: Floats) -> Floats:
+        return sample(self.picture, *self.frame.to_pixels(face[:, 0], face[:, 1]))
+
+    def _mask(self, face_polygon: Floats, *, blur: float) -> Floats:
+        x, y = self.frame.to_pixels(face_polygon[:, 0], face_polygon[:, 1])
+        points = np.stack([x - self.box[0], y - self.box[1]], axis=-1)
+        rows, columns = self.y.shape
+        return polygon_mask(columns, rows, points, blur=blur)
+
+
+def _mouth_frame(landmarks: NDArray[np.float32]) -> Frame:
+    right = landmarks[RIGHT_CORNER] - landmarks[LEFT_CORNER]
+    right = right / np.linalg.norm(right)
+    origin = (landmarks[UPPER_MIDDLE] + landmarks[LOWER_MIDDLE]) / 2
+    down = np.array([-right[1], right[0]])
+    return Frame(origin, right, down if (landmarks[CHIN] - origin) @ down > 0 else -down)
+
+
+def _everything_under(lower: Floats, far: float) -> Floats:
+    ends = [[far, lower[-1, 1]], [far, far], [-far, far]]
+    return np.concatenate([[[-far, lower[0, 1]]], lower, ends])
+
+
+def _feather(shape: tuple[int, ...]) -> Floats:
+    """1 inside, falling to 0 over the six pixels at the patch's border, so that it has no seam."""
+    rows, columns = shape
+    y, x = np.minimum(np.arange(rows), np.arange(rows)[::-1]), np.minimum(np.arange(columns), np.arange(columns)[::-1])
+    feather: Floats = np.clip(np.minimum(y[:, None], x[None, :]) / 6, 0, 1).astype(np.float32)[..., None]
+    return feather

@@ -1,0 +1,92 @@
+"""Pixels moved smoothly: the small tools that mouth, eyes and head share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+Floats = NDArray[np.floating]
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A face-aligned frame: ``origin`` in pixels, ``right`` and ``down`` unit vectors along the face."""
+
+    origin: Floats
+    right: Floats
+    down: Floats
+
+    def of(self, pixels: Floats) -> Floats:
+        """Picture coordinates (n x 2) -> face coordinates (n x 2)."""
+        moved = pixels - self.origin
+        return np.stack([moved @ self.right, moved @ self.down], axis=-1)
+
+    def to_pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Face coordinates -> picture x and y, of any shape."""
+        return (
+            self.origin[0] + x * self.right[0] + y * self.down[0],
+            self.origin[1] + x * self.right[1] + y * self.down[1],
+        )
+
+    def grid(self, box: Box) -> tuple[Floats, Floats]:
+        """Face coordinates of every pixel of ``box``."""
+        left, top, right, bottom = box
+        rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
+        dx, dy = columns - self.origin[0], rows - self.origin[1]
+        x = dx * self.right[0] + dy * self.right[1]
+        y = dx * self.down[0] + dy * self.down[1]
+        return x.astype(np.float32), y.astype(np.float32)
+
+
+def sample(picture: Floats, x: Floats, y: Floats) -> Floats:
+    """Bilinear colours (… x 3) of ``picture`` (height x width x 3) at fractional pixels, clamped at its edges."""
+    height, width = picture.shape[:2]
+    x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    upper = picture[top, left] * (1 - fx) + picture[top, left + 1] * fx
+    lower = picture[top + 1, left] * (1 - fx) + picture[top + 1, left + 1] * fx
+    blended: Floats = upper * (1 - fy) + lower * fy
+    return blended
+
+
+def polygon_mask(width: int, height: int, points: Floats, *, blur: float) -> Floats:
+    """Soft-edged mask (height x width x 1, 0 to 1) of a polygon given in pixels; drawn four times as large."""
+    large = Image.new("L", (width * 4, height * 4))
+    ImageDraw.Draw(large).polygon([(x * 4 + 2, y * 4 + 2) for x, y in points], fill=255)
+    mask = large.resize((width, height), Image.Resampling.BOX)
+    if blur:
+        mask = mask.filter(ImageFilter.GaussianBlur(blur))
+    return np.asarray(mask, np.float32)[..., None] / 255
+
+
+def ease(distance: Floats) -> Floats:
+    """1 at 0 falling smoothly to 0 at 1 (a squared cosine)."""
+    eased: Floats = np.cos(np.clip(distance, 0, 1) * math.pi / 2) ** 2
+    return eased
+
+
+def mix(under: Floats, over: Floats, mask: Floats) -> Floats:
+    """``over`` where ``mask`` is 1, ``under`` where it is 0."""
+    mixed: Floats = under * (1 - mask) + over * mask
+    return mixed
+
+
+def as_image(colours: Floats) -> Image.Image:
+    """Float colours 0 to 255 -> an RGB picture."""
+    return Image.fromarray(np.clip(colours + 0.5, 0, 255).astype(np.uint8))
+
+
+def clipped(left: float, top: float, right: float, bottom: float, *, width: int, height: int) -> Box:
+    """A box of whole pixels inside the picture."""
+    return (
+        max(0, math.floor(left)),
+        max(0, math.floor(top)),
+        min(width, math.ceil(right)),
+        min(height, math.ceil(bottom)),
+    )

@@ -1,0 +1,1 @@
+"""What each stage costs in CPU seconds. `python -m aurora_pipeline_tests.benchmarks` prints the table."""
