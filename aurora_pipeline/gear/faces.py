@@ -140,7 +140,7 @@ def _mesh(picture: Image.Image, eyes: Floats, box: Floats, *, margin: float) -> 
     cut = picture.transform(
         (256, 256), Image.Transform.AFFINE, (cos, -sin, x0, sin, cos, y0), Image.Resampling.BILINEAR
     )
-    outputs = _run("face_landmarks_detector.onnx", (np.asarray(cut, np.float32) / 255)[None])
+    outputs = _run("face_landmarks_detector.onnx", (np.asarray(cut, np.float32) / np.float32(255))[None])
     points = next(output for output in outputs if output.size == 478 * 3).reshape(-1, 3)
     presence = next(float(output.ravel()[0]) for output in outputs if output.size == 1)
     x, y = points[:, 0], points[:, 1]

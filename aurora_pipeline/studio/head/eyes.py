@@ -50,47 +50,51 @@ class Eyes:
 
     def _draw(self, eye: _Eye, closed: float) -> Image.Image:
         x, y = eye.frame.grid(eye.box)
-        lash, under = 0.10 * eye.wide, 0.09 * eye.wide  # the lash line moves rigidly; the lid above it is stretched
-        upper = np.interp(x, eye.upper[:, 0], eye.upper[:, 1])
-        lower = np.interp(x, eye.lower[:, 0], eye.lower[:, 1]) + under
-        inside = ease(np.maximum(0, np.abs(x) - 0.47 * eye.wide) / (0.10 * eye.wide))
-        drop = closed * np.maximum(0, lower - upper) * inside
-        lid_edge, lash_top = upper + drop, upper + drop - lash
-        colours = self._stretched(eye, x, y, upper, drop, lash)
-        colours = self._painted(colours, eye, x, y, upper - lash, lash_top, drop, inside, lash)
+        lid = _Lid(eye, x, closed)
+        source = eye.frame.to_pixels(x, lid.source(y))
+        skin = self.skin * 0.93 * lid.rounding(x, y)[..., None]
+        # Skin over the stretched lid, because stretched shadow and lashes look like smears.
+        colours = mix(sample(self.picture, *source), skin, lid.skin_mask(y)[..., None])
         left, top, right, bottom = eye.box
-        covered = np.clip((lid_edge - y) / 1.5 + 0.5, 0, 1)[..., None]
+        covered = np.clip((lid.edge - y) / 1.5 + 0.5, 0, 1)[..., None]
         return as_image(mix(self.picture[top:bottom, left:right], colours, covered))
 
-    def _stretched(self, eye: _Eye, x: Floats, y: Floats, upper: Floats, drop: Floats, lash: float) -> Floats:
-        """Lashes moved down whole, the lid between them and the brow stretched after them."""
-        brow = np.interp(x, eye.brow[:, 0], eye.brow[:, 1])
-        fold = np.minimum(upper - lash - 0.5 * max(eye.tall, 0.22 * eye.wide), 0.45 * brow + 0.55 * upper)
-        top, new_top = upper - lash, upper + drop - lash
-        stretched = fold + (y - fold) * (top - fold) / np.maximum(1e-3, new_top - fold)
-        source = np.where(y >= new_top, y - drop, stretched)
-        source = np.where((y < fold) | (y > upper + drop), y, source)
-        return sample(self.picture, *eye.frame.to_pixels(x, source))
 
-    def _painted(
-        self,
-        colours: Floats,
-        eye: _Eye,
-        x: Floats,
-        y: Floats,
-        top: Floats,
-        new_top: Floats,
-        drop: Floats,
-        inside: Floats,
-        lash: float,
-    ) -> Floats:
-        """Skin over the stretched lid, because stretched shadow and lashes look like smears."""
-        above = np.clip((y - (top - 0.1 * eye.wide)) / (0.16 * eye.wide), 0, 1)
-        below = np.clip((new_top + 0.35 * lash - y) / (0.5 * lash) + 0.5, 0, 1)
-        mask = above * below * inside * np.clip(drop / (0.08 * eye.wide), 0, 1) * 0.62
-        rounding = np.clip((y - new_top) / (0.3 * eye.wide) + 1, 0, 1) * (np.abs(x) / (0.5 * eye.wide)) ** 2
-        lid = self.skin * 0.93 * (1 - 0.16 * rounding)[..., None]
-        return mix(colours, lid, mask[..., None])
+class _Lid:
+    """An upper lid ``closed`` by 0 to 1; every length is in pixels down from the eye's middle, by face x."""
+
+    def __init__(self, eye: _Eye, x: Floats, closed: float) -> None:
+        self.wide = eye.wide
+        self.lash = 0.10 * eye.wide  # the lash line moves rigidly; the lid above it is stretched
+        self.open_edge = np.interp(x, eye.upper[:, 0], eye.upper[:, 1])
+        lower = np.interp(x, eye.lower[:, 0], eye.lower[:, 1]) + 0.09 * eye.wide
+        self.inside = ease(np.maximum(0, np.abs(x) - 0.47 * eye.wide) / (0.10 * eye.wide))
+        self.drop = closed * np.maximum(0, lower - self.open_edge) * self.inside
+        self.edge = self.open_edge + self.drop
+        self.lash_top = self.edge - self.lash
+        brow = np.interp(x, eye.brow[:, 0], eye.brow[:, 1])
+        height = 0.5 * max(eye.tall, 0.22 * eye.wide)
+        self.fold = np.minimum(self.open_edge - self.lash - height, 0.45 * brow + 0.55 * self.open_edge)
+
+    def source(self, y: Floats) -> Floats:
+        """Where each pixel's picture comes from: lashes moved down whole, the lid stretched after them."""
+        open_top = self.open_edge - self.lash
+        reach = np.maximum(1e-3, self.lash_top - self.fold)
+        stretched = self.fold + (y - self.fold) * (open_top - self.fold) / reach
+        moved = np.where(y >= self.lash_top, y - self.drop, stretched)
+        return np.where((y < self.fold) | (y > self.edge), y, moved)
+
+    def skin_mask(self, y: Floats) -> Floats:
+        above = np.clip((y - (self.open_edge - self.lash - 0.1 * self.wide)) / (0.16 * self.wide), 0, 1)
+        below = np.clip((self.lash_top + 0.35 * self.lash - y) / (0.5 * self.lash) + 0.5, 0, 1)
+        mask: Floats = above * below * self.inside * np.clip(self.drop / (0.08 * self.wide), 0, 1) * 0.62
+        return mask
+
+    def rounding(self, x: Floats, y: Floats) -> Floats:
+        """The lid darkens towards its ends, because it is round."""
+        low = np.clip((y - self.lash_top) / (0.3 * self.wide) + 1, 0, 1)
+        shade: Floats = 1 - 0.16 * low * (np.abs(x) / (0.5 * self.wide)) ** 2
+        return shade
 
 
 def _eye(

@@ -42,6 +42,12 @@ class Head:
         self._touched: list[tuple[slice, slice]] = []
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, in pixels."""
+        height, width = self.canvas.shape
+        return width, height
+
+    @property
     def face_size(self) -> float:
         """The face's width in pixels, roughly: four times the distance between the eyes."""
         return self.mouth.eye_distance * 4

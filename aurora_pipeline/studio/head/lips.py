@@ -138,7 +138,8 @@ def _smoothed(raw: Floats) -> Floats:
 
 def _at_frames(ticks: Floats, count: int) -> Floats:
     at = np.clip(((np.arange(count) + 0.5) / FPS * TICKS).astype(int), 0, len(ticks) - 1)
-    return ticks[at]
+    frames: Floats = ticks[at]
+    return frames
 
 
 def _floats(values: NDArray[np.floating]) -> Floats:

@@ -33,7 +33,8 @@ def head_motion(frames: int, energy: NDArray[np.float32], *, seed: int, face_siz
     phase = random.uniform(0, 2 * math.pi, 7)
 
     def wave(hertz: float, index: int) -> Floats:
-        return np.sin(2 * math.pi * hertz * seconds + phase[index])
+        swing: Floats = np.sin(2 * math.pi * hertz * seconds + phase[index])
+        return swing
 
     # Starts and ends where the still is, so that clips can be cut against each other.
     ramp = np.clip(seconds / 0.6, 0, 1) * np.clip((frames / FPS - seconds) / 0.5, 0, 1)

@@ -8,6 +8,8 @@ Patches are quantised and cached: one minute of speech needs about eighty (refer
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,6 +25,9 @@ LEFT_CORNER, RIGHT_CORNER, UPPER_MIDDLE, LOWER_MIDDLE, CHIN, UNDER_NOSE = 61, 29
 LIP_COLOUR = [17, 84, 314, 0, 37, 267]
 SKIN_COLOUR = [50, 280, 205, 425, 199, 101, 330]
 RIGHT_EYE, LEFT_EYE = [33, 133], [362, 263]
+
+# (x, y, amount, stretch), in face pixels -> how far each point moves right and down
+Field = Callable[[Floats, Floats, float, float], tuple[Floats, Floats]]
 
 DEEP, SHALLOW = np.array([38, 14, 15], np.float32), np.array([70, 26, 28], np.float32)  # the cavity, top and bottom
 TONGUE = np.array([82, 24, 28], np.float32)
@@ -76,8 +81,7 @@ class Mouth:
         # A dropping jaw narrows the mouth; rounded lips come forward, which a flat picture shows as narrower still.
         stretch = (0.10 if wide > 0 else 0.26) * wide - 0.07 * max(0.0, drop) / self.travel
         lift = drop * 0.12 if opened < 0 else drop * 0.16 + max(0.0, -wide) * 0.03 * self.wide
-        upper = self.upper + np.stack(self._above(*self.upper.T, lift, stretch), axis=-1)
-        lower = self.lower + np.stack(self._below(*self.lower.T, drop, stretch), axis=-1)
+        upper, lower = _moved(self.upper, self._above, lift, stretch), _moved(self.lower, self._below, drop, stretch)
         lower[:, 1] = np.maximum(lower[:, 1], upper[:, 1])
         jaw = sample(self.picture, *self._undone(self._below, drop, stretch))
         rest = sample(self.picture, *self._undone(self._above, lift, stretch))
@@ -116,9 +120,8 @@ class Mouth:
         line: Floats = ((upper + np.interp(x, self.lower[:, 0], self.lower[:, 1])) / 2).astype(np.float32)
         return line
 
-    def _undone(self, field: object, amount: float, stretch: float) -> tuple[Floats, Floats]:
+    def _undone(self, field: Field, amount: float, stretch: float) -> tuple[Floats, Floats]:
         """Where each pixel of the box comes from: the field inverted by iteration, on every second pixel."""
-        assert callable(field)
         coarse_x, coarse_y = self.x[::2, ::2], self.y[::2, ::2]
         from_x, from_y = coarse_x, coarse_y
         for _ in range(3):
@@ -139,7 +142,7 @@ class Mouth:
         roof = np.interp(self.x, upper[:, 0], upper[:, 1])
         floor = np.interp(self.x, lower[:, 0], lower[:, 1])
         depth = np.clip((self.y - roof) / np.maximum(1, floor - roof), 0, 1)[..., None]
-        colours = (DEEP * (1 - depth) + SHALLOW * depth) * self.light
+        colours: Floats = (DEEP * (1 - depth) + SHALLOW * depth) * self.light
         if self.shows_teeth:
             left, top, right, bottom = self.box
             between = self._mask(np.concatenate([self.upper, self.lower[::-1]]), blur=1.2)
@@ -202,6 +205,11 @@ def _mouth_frame(landmarks: NDArray[np.float32]) -> Frame:
     origin = (landmarks[UPPER_MIDDLE] + landmarks[LOWER_MIDDLE]) / 2
     down = np.array([-right[1], right[0]])
     return Frame(origin, right, down if (landmarks[CHIN] - origin) @ down > 0 else -down)
+
+
+def _moved(points: Floats, field: Field, amount: float, stretch: float) -> Floats:
+    right, down = field(points[:, 0], points[:, 1], amount, stretch)
+    return points + np.stack([right, down], axis=-1)
 
 
 def _everything_under(lower: Floats, far: float) -> Floats:

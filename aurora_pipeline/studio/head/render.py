@@ -7,13 +7,15 @@ The same portrait and audio give the same bytes on one machine: one encoder thre
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,36 +70,31 @@ def render(
     ``resolution`` is ``480p`` or ``720p``: the shorter side. ``on_frame(done, total)`` follows every frame.
     Raises `NotAPicture`, `NotSound` or `NoFace`.
     """
-    picture = _fitted(_opened(portrait), SHORT_SIDE[resolution])
-    samples = _heard(audio)
-    face = find_face(picture)
-    if face is None:
-        raise NoFace("no face was found in the picture")
-    head, lips = Head(picture, face), lip_track(samples, SAMPLE_RATE)
+    head = _head(portrait.read_bytes(), resolution)
+    lips = lip_track(_heard(audio), SAMPLE_RATE)
+    size = head.size
     motion = head_motion(len(lips), lips.energy, seed=_seed(portrait, audio), face_size=head.face_size)
     half = target.with_name(f".{target.name}.{os.getpid()}.mp4")
     try:
-        _encode(head, lips, motion, picture.size, audio, half, on_frame)
+        _encode(head, lips, motion, audio, half, on_frame)
         half.replace(target)
     finally:
         half.unlink(missing_ok=True)
-    return Rendered(*picture.size, len(lips), len(lips) / FPS)
+    return Rendered(*size, len(lips), len(lips) / FPS)
 
 
 def _encode(
     head: Head,
     lips: LipTrack,
     motion: HeadMotion,
-    size: tuple[int, int],
     audio: Path,
     half: Path,
     on_frame: Callable[[int, int], None],
 ) -> None:
-    stamp = _Stamp(size)
-    command = [ffmpeg.executable(), *_arguments(size, audio, half)]
+    stamp = _Stamp(head.size)
+    command = [ffmpeg.executable(), *_arguments(head.size, audio, half)]
     encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
-    assert encoder.stdin is not None
-    assert encoder.stderr is not None
+    frames, errors = cast("IO[bytes]", encoder.stdin), cast("IO[bytes]", encoder.stderr)
     try:
         for i in range(len(lips)):
             head.show(
@@ -113,10 +110,10 @@ def _encode(
                 scale=float(motion.scale[i]),
             )
             stamp.on(head.canvas)
-            encoder.stdin.write(head.canvas.data)
+            frames.write(head.canvas.data)
             on_frame(i + 1, len(lips))
-        encoder.stdin.close()
-        log = encoder.stderr.read().decode(errors="replace")
+        frames.close()
+        log = errors.read().decode(errors="replace")
         if encoder.wait() != 0:
             raise RuntimeError(f"ffmpeg could not encode the draft: {log[-500:]}")
     finally:
@@ -170,9 +167,19 @@ def _arguments(size: tuple[int, int], audio: Path, half: Path) -> list[str]:
     return ["-hide_banner", "-nostats", "-v", "error", "-y", *graph.get_args(output)]
 
 
-def _opened(portrait: Path) -> Image.Image:
+@functools.lru_cache(maxsize=4)
+def _head(portrait: bytes, resolution: str) -> Head:
+    """A campaign shows the same few faces again and again: their mouths are drawn once."""
+    picture = _fitted(_opened(portrait), SHORT_SIDE[resolution])
+    face = find_face(picture)
+    if face is None:
+        raise NoFace("no face was found in the picture")
+    return Head(picture, face)
+
+
+def _opened(portrait: bytes) -> Image.Image:
     try:
-        with Image.open(portrait) as file:
+        with Image.open(io.BytesIO(portrait)) as file:
             return ImageOps.exif_transpose(file).convert("RGB")
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise NotAPicture(f"the picture could not be read ({type(error).__name__})") from None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-Floats = NDArray[np.floating]
+Floats = NDArray[Any]  # numpy's arithmetic on float32 has no narrower static type
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 
