@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .aurora_videos import Charge, StageRun, Video
 from .deliverables import Deliverable, Quality
-from .errors import AuroraError
+from .errors import AuroraError, WarehouseLost
 from .progress import Progress, Silent
 from .script_table import Campaign, Script
 from .settings import Settings
-from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, write_rows, write_table
+from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, table_file, write_rows, write_table
 from .tts_audio import Speech
 
 if TYPE_CHECKING:
@@ -144,11 +144,23 @@ def warehouse(job: Job) -> Published:
 
     with _recorded(job, "warehouse") as outcome:
         facts = gather_facts(job.settings, read_campaign(job.settings, job.campaign))
-        load_campaign(job.settings, facts)
+        try:
+            load_campaign(job.settings, facts)
+        except WarehouseLost:  # missing, damaged or another version's: everything in it is kept elsewhere
+            rebuild_warehouse(job.settings)
         report = write_report(job.settings, facts)
         outcome(StageTable(facts.campaign.scripts), Decimal(0))
     job.progress.advance("warehouse", 1, 1)
     return Published(job.settings.warehouse, report, job.campaign)
+
+
+def rebuild_warehouse(settings: Settings) -> None:
+    """Make the warehouse anew from the ledger and the stage tables of every campaign that has run."""
+    from .script_table import campaign_names, read_campaign
+    from .warehouse.load import rebuild
+
+    have_run = [name for name in campaign_names(settings) if table_file(settings, "script_table", name).exists()]
+    rebuild(settings, [gather_facts(settings, read_campaign(settings, name)) for name in have_run])
 
 
 def quote_campaign(job: Job) -> Quote:

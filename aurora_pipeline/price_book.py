@@ -80,6 +80,14 @@ class PriceBook:
             )
         return row.price
 
+    def highest_usd_per_second(self, endpoint: str, resolution: str) -> Decimal:
+        """The dearest price of a second in the book, in force or not: what a reservation must cover.
+
+        Sources disagree and a new price is only known from the first bill (reference/fal_contract.md 4).
+        """
+        rows = [row.price for row in self.rows if row.unit == "second"]
+        return max(p.usd_per_second for p in rows if (p.endpoint, p.resolution) == (endpoint, resolution))
+
     def _newest(self, endpoint: str, resolution: str, on: date) -> PriceRow:
         rows = [row for row in self.rows if (row.price.endpoint, row.price.resolution) == (endpoint, resolution)]
         in_force = [row for row in rows if row.price.valid_from <= on]

@@ -145,7 +145,7 @@ def purchase(settings, fal):
         wav = store.put(bench / "a.wav")
     speech = Speech("spring", "a", wav, 0.98, 24000, "hibari", "1", "heart", "en", "Hi.", "engine", ())
     request = AuroraRequest(SCRIPT, speech, SentImage(b"png", ".png", "i" * 64))
-    clip = QuotedClip(request, PRICE, None, "new")
+    clip = QuotedClip(request, PRICE, Decimal("0.20"), None, "new")
     return Purchase(settings, clip, "run-1", Decimal(10), Ledger(settings.ledger), store, fal)
 
 
@@ -212,12 +212,12 @@ def test_a_purchase_that_broke_off_is_taken_up_without_a_second_one(purchase, fa
 def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fal, monkeypatch):
     fal.faults = ["never arrives", "list unreadable"]
 
-    with pytest.raises(OutcomeUnknown, match=r"\$0\.28 stays reserved and it is not sent again"):
+    with pytest.raises(OutcomeUnknown, match=r"\$0\.40 stays reserved and it is not sent again"):
         _complete(purchase)
     with pytest.raises(OutcomeUnknown, match="not on the provider's list yet"):
         _complete(purchase)
     assert fal.accepted == {}
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == Decimal("0.28")
+    assert purchase.ledger.budget("fal", "spring").reserved_usd == Decimal("0.40")
 
     monkeypatch.setitem(purchase_module.HORIZON, "fal", timedelta(0))
     assert _complete(purchase).state == "settled"
@@ -279,7 +279,7 @@ def test_over_budget_nothing_is_uploaded_or_sent(purchase, fal):
     fal.faults = ["upload"]
 
     with pytest.raises(OverBudget):
-        _complete(replace(purchase, limit_usd=Decimal("0.20")))
+        _complete(replace(purchase, limit_usd=Decimal("0.39")))
 
     assert fal.faults == ["upload"]
 

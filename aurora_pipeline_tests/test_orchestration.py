@@ -51,6 +51,12 @@ SECRET = "fal-sentinel-0f9e8d7c6b5a"
 
 
 @dataclass(frozen=True)
+class CheapClip:
+    clip_id: str
+    list_usd: Decimal = 2 * RATE
+
+
+@dataclass(frozen=True)
 class CheapQuote:
     """What the gates ask of a `Quote`."""
 
@@ -58,7 +64,11 @@ class CheapQuote:
     provider: str
     usd: Decimal
     left_usd: Decimal | None
-    to_buy: tuple[str, ...] = ()
+    clips: tuple[CheapClip, ...] = ()
+
+    @property
+    def to_buy(self) -> tuple[CheapClip, ...]:
+        return self.clips
 
 
 @dataclass
@@ -102,8 +112,8 @@ class CheapStages:
 
     def quote_campaign(self, job: Job) -> Any:
         speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-        usd = sum((2 * RATE for _ in speeches), Decimal(0))
-        clips = tuple(speech.clip_id for speech in speeches)
+        clips = tuple(CheapClip(speech.clip_id) for speech in speeches)
+        usd = sum((clip.list_usd for clip in clips), Decimal(0))
         return CheapQuote(job.campaign, job.settings.provider, usd, self.left_usd, clips)
 
     def aurora_videos(self, job: Job) -> StageTable[Video]:
@@ -672,7 +682,7 @@ def test_drafts_dearer_than_the_budget_are_made_with_a_warning(world: World) -> 
     warned = checks_of(result)["within_budget"]
     assert result.success
     assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert warned.description == "Drafts are free; bought, they would cost $1.12 of $1.00."
+    assert warned.description == "Drafts are free; buying all of them would cost $1.12, above the budget of $1.00."
 
 
 def test_dollars_show_a_fraction_of_a_cent() -> None:

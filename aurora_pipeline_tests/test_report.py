@@ -16,7 +16,6 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
-from aurora_pipeline.aurora_videos.quote import Quote
 from aurora_pipeline.aurora_videos.records import Charge, Video
 from aurora_pipeline.deliverables.records import Deliverable, Quality
 from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
@@ -218,12 +217,6 @@ def test_a_reused_clip_costs_nothing_here(settings: Settings) -> None:
 
     assert "$0.00, reused from a clip that was bought before (10 s at 720p)" in page.text
     assert "Paid $0.00" in page.text
-
-
-def test_a_quote_says_what_the_rest_would_cost(settings: Settings) -> None:
-    quote = Quote("spring", "studio", (), None)
-
-    assert "nothing is left to make" in Page(write_report(settings, a_delivered_clip(settings), quote)).text
 
 
 def test_a_campaign_without_budget_says_that_nothing_can_be_bought(settings: Settings) -> None:

@@ -32,6 +32,7 @@ class QuotedClip:
 
     request: AuroraRequest
     price: Price
+    worst_usd_per_second: Decimal
     charge: Charge | None
     standing: str
 
@@ -53,7 +54,7 @@ class QuotedClip:
 
     @property
     def reserve_usd(self) -> Decimal:
-        return billed_seconds(self.seconds + PADDING_SECONDS) * self.price.usd_per_second
+        return billed_seconds(self.seconds + PADDING_SECONDS) * self.worst_usd_per_second
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def quote_campaign(settings: Settings, campaign: Campaign, speeches: Sequence[Sp
         request = AuroraRequest(script, spoken[script.clip_id], image_of(script.portrait))
         price = book.price(ENDPOINT, script.resolution, on=today, allow_expired=settings.provider == "studio")
         charge = ledger.find(settings.provider, request.fingerprint)
-        clips.append(QuotedClip(request, price, charge, _standing(charge)))
+        worst = book.highest_usd_per_second(ENDPOINT, script.resolution)
+        clips.append(QuotedClip(request, price, worst, charge, _standing(charge)))
     return Quote(campaign.name, settings.provider, tuple(clips), _left(settings, ledger, campaign))
 
 

@@ -90,15 +90,19 @@ def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePar
         facts |= show.money("usd_left", quote.left_usd)
     if (sentence := why_not_affordable(quote)) is not None:
         return show.check_result(sentence, passed=False, metadata=facts)
-    return _affordable(campaign, quote.usd, is_free=quote.left_usd is None, facts=facts)
+    if quote.left_usd is None:
+        return _as_draft(campaign, sum((clip.list_usd for clip in quote.clips), Decimal(0)), facts)
+    return show.check_result(f"{dollars(quote.usd)} of {dollars(quote.left_usd)} left.", passed=True, metadata=facts)
 
 
-def _affordable(campaign: Campaign, usd: Decimal, *, is_free: bool, facts: dict[str, Any]) -> dg.AssetCheckResult:
-    if is_free and campaign.budget_usd is not None and usd > campaign.budget_usd:
-        sentence = f"Drafts are free; bought, they would cost {dollars(usd)} of {dollars(campaign.budget_usd)}."
-        return show.check_result(sentence, passed=False, is_warning=True, metadata=facts)
-    sentence = f"Drafts are free; bought, they would cost {dollars(usd)}." if is_free else f"{dollars(usd)} fits."
-    return show.check_result(sentence, passed=True, metadata=facts)
+def _as_draft(campaign: Campaign, list_usd: Decimal, facts: dict[str, Any]) -> dg.AssetCheckResult:
+    """Drafts always pass; that they could not be bought inside the budget is worth a warning."""
+    facts = facts | show.money("usd_if_bought", list_usd)
+    sentence = f"Drafts are free; buying all of them would cost {dollars(list_usd)}"
+    if campaign.budget_usd is None or list_usd <= campaign.budget_usd:
+        return show.check_result(f"{sentence}.", passed=True, metadata=facts)
+    sentence += f", above the budget of {dollars(campaign.budget_usd)}."
+    return show.check_result(sentence, passed=False, is_warning=True, metadata=facts)
 
 
 @_check(aurora_videos)

@@ -39,7 +39,7 @@ class DeliverySettings:
     renditions: tuple[str, ...] = ("9x16", "1x1", "16x9")
     short_side: int = 1080
     fit: str = "crop"
-    loudness_lufs: Decimal = Decimal("-14")
+    loudness_lufs: Decimal = Decimal(-14)
     true_peak_dbtp: Decimal = Decimal("-1.5")
 
 

@@ -5,6 +5,6 @@ is written, versioned copies that are read), `load` (one campaign, or all of the
 `report` (what everybody looks at). Tables, loads and questions are the `.sql` files under ``sql/``.
 """
 
-from .records import CampaignFacts, Published, Question
+from .records import CampaignFacts, Publication, Question
 
-__all__ = ["CampaignFacts", "Published", "Question"]
+__all__ = ["CampaignFacts", "Publication", "Question"]

@@ -16,7 +16,7 @@ from .. import __version__
 from ..errors import WarehouseLost
 from ..settings import Settings
 from .publish import REBUILD_HINT, private_file, publish, publish_lock, writing
-from .records import CampaignFacts, Published
+from .records import CampaignFacts, Publication
 from .rows import Row, table_rows
 from .statements import TABLES, create_tables, create_views, schema_sha256, statement
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT_BY_KEY = ("charges",)
 
 
-def load_campaign(settings: Settings, facts: CampaignFacts) -> Published:
+def load_campaign(settings: Settings, facts: CampaignFacts) -> Publication:
     """Replace exactly this campaign's rows and publish.
 
     Raises `WarehouseLost` when the private file is missing, damaged or of another version (see `rebuild`), and
@@ -39,10 +39,10 @@ def load_campaign(settings: Settings, facts: CampaignFacts) -> Published:
         with writing(settings, file) as connection:
             _assert_ours(settings, connection)
             counts, now = _replace(settings, connection, facts), _sign(connection)
-        return Published(publish(settings), settings.warehouse, now, counts)
+        return Publication(publish(settings), settings.warehouse, now, counts)
 
 
-def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Published:
+def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Publication:
     """Make the private file anew from all campaigns, and publish: the same content as loading them one by one."""
     file = private_file(settings)
     new = file.with_name(".rebuild.duckdb")
@@ -57,7 +57,7 @@ def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Published
             now = _sign(connection)
         _forget(file)  # with its .wal, which must not be replayed into the new file
         os.replace(new, file)
-        return Published(publish(settings), settings.warehouse, now, counts)
+        return Publication(publish(settings), settings.warehouse, now, counts)
 
 
 def _forget(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""What goes into the warehouse (`CampaignFacts`) and what comes out (`Published`, `Question`)."""
+"""What goes into the warehouse (`CampaignFacts`) and what comes out (`Publication`, `Question`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CampaignFacts:
 
 
 @dataclass(frozen=True)
-class Published:
+class Publication:
     """One publication. ``file`` is the read-only version, ``link`` the name analysts open; ``rows`` counts by table."""
 
     file: Path

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..aurora_videos.records import Video
 from ..deliverables.records import Deliverable, Quality
@@ -28,9 +28,6 @@ from ..stage_tables import by_clip
 from ..tts_audio.records import Speech, Word
 from .records import CampaignFacts
 from .rows import clip_status, table_rows
-
-if TYPE_CHECKING:
-    from ..aurora_videos.quote import Quote
 
 EMBED_AT_MOST_BYTES = 40 * 1024 * 1024
 POSTER_PIXELS = 640
@@ -77,20 +74,20 @@ class ClipCard:
         return self.quality.verdict if self.status == "delivered" and self.quality else self.status
 
 
-def write_report(settings: Settings, facts: CampaignFacts, quote: Quote | None = None) -> Path:
-    """Write ``warehouse/reports/<campaign>.html`` atomically; ``quote`` adds what the rest would cost now."""
+def write_report(settings: Settings, facts: CampaignFacts) -> Path:
+    """Write ``warehouse/reports/<campaign>.html`` atomically."""
     page = settings.stage_folder("warehouse") / "reports" / f"{facts.campaign.name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     half = page.with_name(f".{page.name}.{os.getpid()}")
     try:
-        half.write_text(_render(settings, facts, quote, page.parent), encoding="utf-8")
+        half.write_text(_render(settings, facts, page.parent), encoding="utf-8")
         os.replace(half, page)
     finally:
         half.unlink(missing_ok=True)
     return page
 
 
-def _render(settings: Settings, facts: CampaignFacts, quote: Quote | None, folder: Path) -> str:
+def _render(settings: Settings, facts: CampaignFacts, folder: Path) -> str:
     import jinja2
 
     renditions = _renditions(settings, facts.deliverables, folder)
@@ -106,7 +103,6 @@ def _render(settings: Settings, facts: CampaignFacts, quote: Quote | None, folde
         campaign=facts.campaign,
         cards=cards,
         totals=_totals(settings, facts, cards),
-        quote=quote,
         is_embedded=is_embedded,
         playable_bytes=playable_bytes,
         written_at=datetime.now(UTC),

@@ -209,7 +209,8 @@ def _mouth_frame(landmarks: NDArray[np.float32]) -> Frame:
 
 def _moved(points: Floats, field: Field, amount: float, stretch: float) -> Floats:
     right, down = field(points[:, 0], points[:, 1], amount, stretch)
-    return points + np.stack([right, down], axis=-1)
+    moved: Floats = points + np.stack([right, down], axis=-1)
+    return moved
 
 
 def _everything_under(lower: Floats, far: float) -> Floats:
