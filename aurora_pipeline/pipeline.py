@@ -177,7 +177,9 @@ def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: N
 
     ``approve(quote)`` is asked after the free stages and before anything is bought; it raises `SpendRefused` to stop.
     """
-    campaign, speech = script_table(job), tts_audio(job)
+    campaign = script_table(job)
+    job.settings.assert_may_spend(campaign.budget_usd)
+    speech = tts_audio(job)
     approve(quote_campaign(job))
     return Finished(campaign, speech, aurora_videos(job), deliverables(job), warehouse(job))
 

@@ -209,6 +209,7 @@ tongue,Hm.,,,tlh,,,
 size,Hm.,,,,1080p,,
 guide,Hm.,,,,,7,
 audio,Hm.,,,,,,"1,5"
+left,Hello {{ name }}.,,,,,,
 """
 
 

@@ -277,7 +277,7 @@ def test_slowest_stages_counts_only_the_campaigns_own_runs(both: Settings) -> No
 
 
 def test_clips_to_look_at_shows_fails_first_with_reason_and_cost(both: Settings) -> None:
-    columns = ("clip_id", "line", "verdict", "reasons", "billed_usd", "file")
+    columns = ("clip_id", "script_line", "verdict", "reasons", "billed_usd", "file")
 
     assert answer(both, "clips_to_look_at", *columns) == [
         ("c3", 4, "fail", "The picture is black for 3 s.", usd("0"), "deliverables/spring/c3.master.mp4"),
@@ -300,7 +300,7 @@ def test_clip_status_says_what_became_of_each_row(both: Settings) -> None:
 
 
 def test_lineage_leads_from_a_finished_file_to_its_row_voice_portrait_and_request(both: Settings) -> None:
-    columns = ("depth", "kind", "sha256", "activity", "line", "voice", "portrait", "request_id", "charge_id")
+    columns = ("depth", "kind", "sha256", "activity", "script_line", "voice", "portrait", "request_id", "charge_id")
 
     rows = answer(both, "lineage", *columns, file_sha256="master-spring-c2")
 
@@ -337,7 +337,7 @@ def test_lineage_of_an_unknown_file_is_empty(both: Settings) -> None:
 
 
 def test_every_deliverable_has_one_line_of_lineage_with_its_charge(both: Settings) -> None:
-    columns = ("file", "line", "voice", "speech_sha256", "request_id", "charge_id", "charged_to_campaign", "billed_usd",
+    columns = ("file", "script_line", "voice", "speech_sha256", "request_id", "charge_id", "charged_to_campaign", "billed_usd",
                "paid_usd")  # fmt: skip
 
     rows = answer(both, "lineage_of_deliverables", *columns)

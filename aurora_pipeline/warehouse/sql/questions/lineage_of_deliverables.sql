@@ -5,7 +5,7 @@ SELECT
     campaign,
     clip_id,
     deliverables.rendition,
-    clips.line,
+    clips.line AS script_line,
     clips.text,
     clips.portrait,
     clips.voice,
