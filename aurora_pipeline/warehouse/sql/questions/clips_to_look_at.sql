@@ -3,7 +3,7 @@
 SELECT
     campaign,
     clip_id,
-    clips.line,
+    clips.line AS script_line,
     quality.verdict,
     quality.reasons,
     videos.is_draft,
@@ -16,4 +16,4 @@ INNER JOIN clips USING (campaign, clip_id)
 LEFT JOIN videos USING (campaign, clip_id)
 LEFT JOIN (FROM deliverables WHERE rendition = 'master') AS master USING (campaign, clip_id)
 WHERE quality.verdict IN ('warn', 'fail')
-ORDER BY quality.verdict = 'warn', videos.billed_usd DESC, campaign, clips.line
+ORDER BY quality.verdict = 'warn', videos.billed_usd DESC, campaign, script_line

@@ -54,7 +54,7 @@ SELECT
     made.parameters,
     reached.campaign,
     reached.clip_id,
-    clips.line,
+    clips.line AS script_line,
     clips.text,
     clips.voice,
     clips.portrait,
