@@ -186,7 +186,9 @@ def test_killed_half_way_the_next_run_goes_on_and_nothing_is_asked_for_twice(aur
     assert said.returncode == 0, said.stderr
     bill, ids = _studio_requests(settings)
     assert len(ids) == len(bill) == 2
-    assert {charge.state for charge in Ledger(settings.ledger).charges()} == {"settled"}
+    states = [charge.state for charge in Ledger(settings.ledger).charges()]
+    assert states.count("settled") == 2
+    assert set(states) <= {"settled", "voided"}  # voided: reserved when the worker died, and never sent
 
 
 def _until(condition, process):
