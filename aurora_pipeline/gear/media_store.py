@@ -56,6 +56,7 @@ class MediaStore:
         home.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb+") as file:
             os.fsync(file.fileno())
+        source.chmod(0o444)  # its readable names are links to it: an editor must not write through them
         os.replace(source, home)
         return sha256
 
