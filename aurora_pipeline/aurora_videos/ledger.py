@@ -29,134 +29,12 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from ..errors import AuroraError, OverBudget
+from .ledger_tables import CLOSED, HOLDS_MONEY, TABLES, budgets, charges, events, open_engine, stage_runs, usd
 from .owner import owner_is_gone, this_owner
 from .records import Charge, StageRun
 
-STATES = (
-    "planned",
-    "reserved",
-    "sending",
-    "accepted",
-    "completed",
-    "stored",
-    "settled",
-    "refused",
-    "rejected",
-    "voided",
-    "unknown",
-)
-# A fingerprint with a charge in one of these may be bought again: nothing was or will be billed for it.
-CLOSED = ("refused", "voided")
-HOLDS_MONEY = ("planned", "reserved", "sending", "accepted", "completed", "stored", "rejected", "unknown")
 LEASE = timedelta(minutes=15)  # longer than an upload and a submit with all their time-outs
 LOCK_SECONDS = 30
-
-
-class Usd(sa.types.TypeDecorator[Decimal]):
-    """Decimal dollars, stored as whole micro-dollars so that SQLite never rounds them."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int((Decimal(value) * 1_000_000).to_integral_value())
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value) / 1_000_000
-
-
-class Instant(sa.types.TypeDecorator[datetime]):
-    """An aware UTC datetime, stored as ISO text (SQLite has no time zone)."""
-
-    impl = sa.String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        return None if value is None else value.astimezone(UTC).isoformat()
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
-
-
-_tables = sa.MetaData()
-charges = sa.Table(
-    "charges",
-    _tables,
-    sa.Column("charge_id", sa.String(32), primary_key=True),
-    sa.Column("provider", sa.String(16), nullable=False),
-    sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("campaign", sa.String(64), nullable=False, index=True),
-    sa.Column("clip_id", sa.String(64), nullable=False),
-    sa.Column("run_id", sa.String(64), nullable=False),
-    sa.Column("endpoint", sa.String(128), nullable=False),
-    sa.Column("resolution", sa.String(8), nullable=False),
-    sa.Column("state", sa.String(12), nullable=False),
-    sa.Column("request_id", sa.String(64), unique=True),
-    sa.Column("audio_seconds", sa.Float, nullable=False),
-    sa.Column("usd_per_second", Usd, nullable=False),
-    sa.Column("price_source", sa.Text, nullable=False),
-    sa.Column("reserved_usd", Usd, nullable=False),
-    sa.Column("billed_seconds", sa.Integer),
-    sa.Column("billable_units", Usd),
-    sa.Column("billed_usd", Usd),
-    sa.Column("video_sha256", sa.String(64)),
-    sa.Column("sentence", sa.Text),
-    sa.Column("planned_at", Instant, nullable=False),
-    sa.Column("sent_at", Instant),
-    sa.Column("accepted_at", Instant),
-    sa.Column("settled_at", Instant),
-    # what only recovery needs
-    sa.Column("owner", sa.String(128), nullable=False),
-    sa.Column("lease_until", Instant, nullable=False),
-    sa.Column("audio_url", sa.Text),
-    sa.Column("reply", sa.Text),
-    sa.Column("result", sa.Text),
-)
-sa.Index(
-    "one_live_charge_per_fingerprint",
-    charges.c.provider,
-    charges.c.fingerprint,
-    unique=True,
-    sqlite_where=charges.c.state.not_in(CLOSED),
-    postgresql_where=charges.c.state.not_in(CLOSED),
-)
-budgets = sa.Table(
-    "budgets",
-    _tables,
-    sa.Column("provider", sa.String(16), primary_key=True),
-    sa.Column("campaign", sa.String(64), primary_key=True),
-    sa.Column("limit_usd", Usd),
-    sa.Column("reserved_usd", Usd, nullable=False),
-    sa.Column("settled_usd", Usd, nullable=False),
-    sa.CheckConstraint("reserved_usd >= 0", name="reserved_is_not_negative"),
-)
-events = sa.Table(
-    "events",
-    _tables,
-    sa.Column("event_id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("charge_id", sa.String(32), nullable=False, index=True),
-    sa.Column("state", sa.String(12), nullable=False),
-    sa.Column("at", Instant, nullable=False),
-    sa.Column("facts", sa.Text, nullable=False),
-)
-stage_runs = sa.Table(
-    "stage_runs",
-    _tables,
-    sa.Column("run_id", sa.String(64), primary_key=True),
-    sa.Column("campaign", sa.String(64), primary_key=True),
-    sa.Column("stage", sa.String(32), primary_key=True),
-    sa.Column("started_at", Instant, primary_key=True),
-    sa.Column("ended_at", Instant, nullable=False),
-    sa.Column("door", sa.String(16), nullable=False),
-    sa.Column("provider", sa.String(16), nullable=False),
-    sa.Column("version", sa.String(32), nullable=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("made", sa.Integer, nullable=False),
-    sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("billed_usd", Usd, nullable=False),
-    sa.Column("sentence", sa.Text),
-)
-
 _CHARGE_FIELDS = tuple(field.name for field in fields(Charge))
 _RUN_FIELDS = tuple(field.name for field in fields(StageRun))
 
@@ -188,7 +66,7 @@ class Budget:
     settled_usd: Decimal
 
     @property
-    def left_usd(self) -> Decimal | None:
+    def leftusd(self) -> Decimal | None:
         """What may still be reserved; None when there is no limit."""
         return None if self.limit_usd is None else self.limit_usd - self.reserved_usd - self.settled_usd
 
@@ -212,9 +90,9 @@ class Ledger:
     """Purchases, budgets and stage runs. Safe for many threads, processes and (on Postgres) machines."""
 
     def __init__(self, url: str) -> None:
-        self._engine, self._lock_file = _engine(url)
+        self._engine, self._lock_file = open_engine(url, lock_seconds=LOCK_SECONDS)
         with self._transaction() as db:
-            _tables.create_all(db)
+            TABLES.create_all(db)
 
     # ---- deciding
     def claim(self, plan: Plan, *, limit_usd: Decimal | None) -> tuple[Charge, bool]:
@@ -249,8 +127,8 @@ class Ledger:
                     settled_usd=Decimal(0),
                 )
             )
-        wanted = budgets.c.reserved_usd + _usd(plan.reserved_usd)
-        fits = sa.true() if limit_usd is None else budgets.c.settled_usd + wanted <= _usd(limit_usd)
+        wanted = budgets.c.reserved_usd + usd(plan.reserved_usd)
+        fits = sa.true() if limit_usd is None else budgets.c.settled_usd + wanted <= usd(limit_usd)
         taken = db.execute(budgets.update().where(where & fits).values(reserved_usd=wanted, limit_usd=limit_usd))
         if not taken.rowcount:
             budget = self._budget(db, plan.provider, plan.campaign)
@@ -324,8 +202,8 @@ class Ledger:
             budgets.update()
             .where(where)
             .values(
-                reserved_usd=budgets.c.reserved_usd - _usd(charge.reserved_usd),
-                settled_usd=budgets.c.settled_usd + _usd(charge.billed_usd or Decimal(0)),
+                reserved_usd=budgets.c.reserved_usd - usd(charge.reserved_usd),
+                settled_usd=budgets.c.settled_usd + usd(charge.billed_usd or Decimal(0)),
             )
         )
 
@@ -416,25 +294,6 @@ def _held(lock_file: Path) -> Iterator[None]:
         lock.release()
 
 
-def _engine(url: str) -> tuple[sa.Engine, Path | None]:
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True), None
-    file = Path(parsed.database or "")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # NullPool: a connection is opened, used and closed inside the lock, so no checkpoint ever runs outside it.
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args={"timeout": LOCK_SECONDS})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine, file.with_name(f"{file.name}.lock")
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN IMMEDIATE ourselves: a deferred read-then-write deadlocks
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")  # NORMAL may lose the intent in a power cut, and then we pay twice
-
-
 def _note(db: sa.Connection, charge_id: str, state: str, **facts: Any) -> None:
     db.execute(
         events.insert().values(charge_id=charge_id, state=state, at=_now(), facts=json.dumps(facts, default=str))
@@ -443,11 +302,6 @@ def _note(db: sa.Connection, charge_id: str, state: str, **facts: Any) -> None:
 
 def _select(table: sa.Table, names: Sequence[str]) -> sa.Select[Any]:
     return sa.select(*(table.c[name] for name in names))
-
-
-def _usd(amount: Decimal) -> sa.ColumnElement[Decimal]:
-    # Typed by hand: SQLAlchemy would bind a bare Decimal beside a sum as dollars, not micro-dollars.
-    return sa.literal(amount, Usd)
 
 
 def _now() -> datetime:

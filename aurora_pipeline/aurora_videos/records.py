@@ -43,7 +43,7 @@ class Video:
 class Charge:
     """One purchase, as the ledger keeps it: written before anything is sent, settled once.
 
-    ``state`` is one of the words of `ledger.STATES`. ``reserved_usd`` is the worst case held inside the budget;
+    ``state`` is one of the words of `ledger_tables.STATES`. ``reserved_usd`` is the worst case held inside the budget;
     ``billed_usd`` is the provider's bill. With provider ``studio`` nothing is paid: it is what it would be.
     ``sentence`` says why a charge was refused, voided or is unknown.
     """

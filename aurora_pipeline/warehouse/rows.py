@@ -108,7 +108,7 @@ def clip_status(facts: CampaignFacts, script: Script) -> Row:
 
 # ---- what was made and paid
 def _charge(charge: Charge) -> Row:
-    from ..aurora_videos.ledger import HOLDS_MONEY
+    from ..aurora_videos.ledger_tables import HOLDS_MONEY
 
     return {
         **_plain(charge),
