@@ -882,8 +882,8 @@ def test_a_new_campaign_is_registered_and_drafted(world: World) -> None:
     sha256 = campaign_sha256(world.settings, "spring")
     assert [request.partition_keys for request in tick.dynamic_partitions_requests or ()] == [["spring"]]
     assert [(r.job_name, r.partition_key, r.run_key) for r in tick.run_requests or ()] == [
-        ("run_campaign", "spring", f"spring:{sha256[:12]}")]  # fmt: skip
-    assert json.loads(tick.cursor or "") == {"spring": sha256}
+        ("run_campaign", "spring", f"spring:{sha256[:12]}:1")]  # fmt: skip
+    assert json.loads(tick.cursor or "") == {"spring": [sha256, 1]}
 
 
 def test_with_fal_a_new_campaign_is_only_prepared(world: World) -> None:
@@ -911,6 +911,21 @@ def test_a_changed_campaign_starts_again_under_another_run_key(world: World) -> 
 
     assert (second.run_requests or ())[0].run_key != (first.run_requests or ())[0].run_key
     assert second.dynamic_partitions_requests == []
+
+
+def test_going_back_to_an_earlier_text_starts_again(world: World) -> None:
+    first = world.tick()
+    world.add_campaign("spring", "Edited.")
+    second = world.tick(first.cursor)
+    world.add_campaign("spring")
+
+    third = world.tick(second.cursor)
+
+    assert len({(tick.run_requests or ())[0].run_key for tick in (first, second, third)}) == 3
+
+
+def test_a_tick_that_is_repeated_asks_for_the_same_run(world: World) -> None:
+    assert (world.tick().run_requests or ())[0].run_key == (world.tick().run_requests or ())[0].run_key
 
 
 def test_a_campaign_that_is_being_written_is_left_alone(world: World) -> None:

@@ -115,7 +115,7 @@ def _video_facts(table: StageTable[Video]) -> dict[str, Any]:
 
 @_stage("deliverables", Deliverable, deps=[aurora_videos], kinds={"ffmpeg"}, pool="ffmpeg")
 def deliverables(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora]) -> Materialized:
-    """Masters every video, cuts its renditions at one loudness with captions, and measures what was made. Free."""
+    """Masters every video, cuts its renditions at one loudness, and measures what was made. Free."""
     with in_plain_words(context, blames="deliverables_complete"):
         job = aurora.job(context)
         table = aurora.stages.deliverables(job).deliverables

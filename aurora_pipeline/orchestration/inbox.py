@@ -1,7 +1,8 @@
 """A campaign folder that appears or changes starts by itself: drafts are made; with provider fal it is only prepared.
 
-The cursor remembers what each campaign's files were, as JSON name -> sha256. A run key is for ever, so it carries the
-content too: the same files never start twice. A campaign with mistakes is not registered; the tick says which.
+The cursor remembers each campaign's files and how often they have changed, as JSON name -> [sha256, times]. A run key
+is for ever, so it carries both: a tick that is repeated starts nothing twice, and going back to an earlier text does
+start again. A campaign with mistakes is not registered; the tick says which.
 """
 
 import json
@@ -18,6 +19,7 @@ from .refusals import without_secrets
 from .resources import Aurora
 
 SETTLED_SECONDS = 5
+Seen = tuple[str, int]  # a campaign's content hash, and how many times it has been seen to change
 
 
 @dg.sensor(
@@ -31,15 +33,15 @@ def campaign_inbox(context: dg.SensorEvaluationContext, aurora: dg.ResourceParam
         settings = aurora.read_settings()
     except AuroraError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
+    seen: dict[str, Seen] = {name: (kept[0], kept[1]) for name, kept in json.loads(context.cursor or "{}").items()}
     found, complaints = _changed(aurora, settings, seen)
     for complaint in complaints:
         context.log.warning(complaint)
     new = sorted(set(found) - set(registered(context.instance)))
-    still_there = {name: sha256 for name, sha256 in seen.items() if name in campaign_names(settings)}
+    still_there = {name: kept for name, kept in seen.items() if name in campaign_names(settings)}
     return dg.SensorResult(
         dynamic_partitions_requests=[campaigns.build_add_request(new)] if new else [],
-        run_requests=[_request(settings, name, sha256) for name, sha256 in sorted(found.items())],
+        run_requests=[_request(settings, name, *kept) for name, kept in sorted(found.items())],
         skip_reason=None if found else "\n".join(complaints) or "No campaign is new or changed.",
         cursor=json.dumps(still_there | found, sort_keys=True),
     )
@@ -56,17 +58,19 @@ def _is_campaign(folder: Path) -> bool:
     return folder.is_dir() and not folder.name.startswith((".", "_"))
 
 
-def _changed(aurora: Aurora, settings: Settings, seen: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Valid campaigns that are new or changed, name -> sha256; and the sentences of those with mistakes."""
-    found, complaints = {}, []
+def _changed(aurora: Aurora, settings: Settings, seen: dict[str, Seen]) -> tuple[dict[str, Seen], list[str]]:
+    """Valid campaigns that are new or changed, as they are now; and the sentences of those with mistakes."""
+    found: dict[str, Seen] = {}
+    complaints = []
     for name in campaign_names(settings):
         if not _is_settled(settings.campaigns / name):
             continue
         try:
             sha256 = aurora.campaign_sha256(settings, name)
-            if seen.get(name) != sha256:
+            before, times = seen.get(name, ("", 0))
+            if before != sha256:
                 aurora.read_campaign(settings, name)
-                found[name] = sha256
+                found[name] = (sha256, times + 1)
         except AuroraError as error:
             complaints.append(without_secrets(str(error)))
     return found, complaints
@@ -79,6 +83,6 @@ def _is_settled(folder: Path) -> bool:
     return not 0 <= time.time() - written < SETTLED_SECONDS
 
 
-def _request(settings: Settings, name: str, sha256: str) -> dg.RunRequest:
+def _request(settings: Settings, name: str, sha256: str, times: int) -> dg.RunRequest:
     job = run_campaign if settings.provider == "studio" else prepare_campaign
-    return dg.RunRequest(run_key=f"{name}:{sha256[:12]}", partition_key=name, job_name=job.name)
+    return dg.RunRequest(run_key=f"{name}:{sha256[:12]}:{times}", partition_key=name, job_name=job.name)
