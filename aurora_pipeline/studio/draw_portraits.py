@@ -190,9 +190,11 @@ def _face(easel: _Easel, presenter: Presenter) -> None:
 def _hair_before(easel: _Easel, presenter: Presenter) -> None:
     hair, shine = presenter.hair, _lighter(presenter.hair, 0.22)
     if presenter.cut == "short":
-        easel.pen.pieslice(easel.box(0, -52, 148, 146), 190, 350, fill=hair)
+        crown, cap = easel.mask(), easel.box(0, -52, 148, 146)
+        easel.pen.pieslice(cap, 190, 350, fill=hair)
+        ImageDraw.Draw(crown).pieslice(cap, 190, 350, fill=255)
         easel.oval(0, -40, 133, 66, presenter.skin)
-        easel.soft_oval(-30, -168, 70, 16, shine, 0.6, 14)
+        easel.soft_oval(-30, -168, 70, 16, shine, 0.6, 14, inside=crown)
         return
     easel.pen.pieslice(easel.box(0, -44, 156, 164), 180, 360, fill=hair)
     easel.oval(0, -14, 129, 76, presenter.skin)

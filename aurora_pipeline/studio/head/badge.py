@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from .planes import Planes, halves, planes
+from .warp import planar
 
 TITLE = "DRAFT"
 SUBTITLE = "local studio preview - not an Aurora render"
@@ -22,3 +29,34 @@ def badge(width: int, height: int) -> tuple[Image.Image, tuple[int, int]]:
     draw.text((pad, high / 2), TITLE, font=big, fill=(255, 196, 64, 255), anchor="lm")
     draw.text((pad * 2 + title, high / 2), SUBTITLE, font=small, fill=(255, 255, 255, 225), anchor="lm")
     return image.crop((0, 0, min(wide, width - pad), high)), (pad, height - high - pad)
+
+
+class Stamp:
+    """The badge on a ``canvas``. It is mixed with what lies under it, and taken off again for the next frame."""
+
+    def __init__(self, canvas: Planes) -> None:
+        height, width = canvas.luma.shape
+        image, (left, top) = _even(*badge(width, height))
+        colours, cover = planes(planar(image.convert("RGB"))), np.asarray(image.getchannel("A"), np.uint16)
+        small = np.asarray(image.getchannel("A").reduce(2), np.uint16)[..., None]
+        luma = canvas.luma[top : top + image.height, left : left + image.width]
+        chroma = halves(canvas.chroma)[top // 2 : (top + image.height) // 2, left // 2 : (left + image.width) // 2]
+        self._parts = [(luma, colours.luma * cover, 255 - cover), (chroma, halves(colours.chroma) * small, 255 - small)]
+
+    @contextlib.contextmanager
+    def on(self) -> Iterator[None]:
+        """The canvas is stamped inside the block."""
+        covered = [under.copy() for under, _, _ in self._parts]
+        for under, colour, cover in self._parts:
+            under[:] = (under * cover + colour) // 255
+        try:
+            yield
+        finally:
+            for (under, _, _), before in zip(self._parts, covered, strict=True):
+                under[:] = before
+
+
+def _even(image: Image.Image, corner: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    """The same with even sides at an even place: video keeps one colour for two by two pixels."""
+    left, top = (place // 2 * 2 for place in corner)
+    return image.crop((0, 0, image.width + image.width % 2, image.height + image.height % 2)), (left, top)

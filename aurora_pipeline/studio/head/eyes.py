@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .warp import Box, Floats, Frame, as_image, clipped, ease, mix, sample
+from .warp import Box, Floats, Frame, clipped, ease, mix, sample
 
 LIDS = 6  # steps of a blink
 
@@ -40,24 +39,21 @@ class Eyes:
     ) -> None:
         self.picture, self.skin = picture, skin
         self._eyes = [_eye(picture, landmarks, mouth, *points) for points in (RIGHT, LEFT)]
-        self._patches: dict[int, list[tuple[Image.Image, Box]]] = {}
 
-    def patches(self, step: int) -> list[tuple[Image.Image, Box]]:
-        """Pictures of both eyes ``step`` of `LIDS` closed, and where they belong."""
-        if step not in self._patches:
-            self._patches[step] = [(self._draw(eye, step / LIDS), eye.box) for eye in self._eyes]
-        return self._patches[step]
+    def patches(self, step: int) -> list[tuple[Floats, Box]]:
+        """Colours of both eyes ``step`` of `LIDS` closed, and where they belong."""
+        return [(self._draw(eye, step / LIDS), eye.box) for eye in self._eyes]
 
-    def _draw(self, eye: _Eye, closed: float) -> Image.Image:
+    def _draw(self, eye: _Eye, closed: float) -> Floats:
         x, y = eye.frame.grid(eye.box)
         lid = _Lid(eye, x, closed)
         source = eye.frame.to_pixels(x, lid.source(y))
-        skin = self.skin * 0.93 * lid.rounding(x, y)[..., None]
+        skin = self.skin[:, None, None] * 0.93 * lid.rounding(x, y)
         # Skin over the stretched lid, because stretched shadow and lashes look like smears.
-        colours = mix(sample(self.picture, *source), skin, lid.skin_mask(y)[..., None])
+        colours = mix(sample(self.picture, *source), skin, lid.skin_mask(y))
         left, top, right, bottom = eye.box
-        covered = np.clip((lid.edge - y) / 1.5 + 0.5, 0, 1)[..., None]
-        return as_image(mix(self.picture[top:bottom, left:right], colours, covered))
+        covered = np.clip((lid.edge - y) / 1.5 + 0.5, 0, 1)
+        return mix(self.picture[:, top:bottom, left:right], colours, covered)
 
 
 class _Lid:
@@ -112,7 +108,7 @@ def _eye(
     frame = Frame(middle, right, down if (mouth - middle) @ down > 0 else -down)
     lids = frame.of(landmarks[upper]), frame.of(landmarks[lower])
     tall = float(np.median((lids[1] - lids[0])[2:-2, 1]))
-    reach, (height, width) = 0.78 * wide, picture.shape[:2]
+    reach, (height, width) = 0.78 * wide, picture.shape[1:]
     box = clipped(
         middle[0] - reach, middle[1] - reach, middle[0] + reach, middle[1] + reach * 0.8, width=width, height=height
     )

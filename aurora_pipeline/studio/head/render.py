@@ -7,12 +7,14 @@ The same portrait and audio give the same bytes on one machine: one encoder thre
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,8 +25,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...gear import ffmpeg
 from ...gear.faces import find_face
-from .badge import COMMENT, badge
-from .head import Head, packed
+from .badge import COMMENT, Stamp
+from .head import Head
 from .lips import FPS, LipTrack, lip_track
 from .motion import HeadMotion, head_motion
 
@@ -91,59 +93,64 @@ def _encode(
     half: Path,
     on_frame: Callable[[int, int], None],
 ) -> None:
-    stamp = _Stamp(head.size)
+    stamp = Stamp(head.canvas)
     command = [ffmpeg.executable(), *_arguments(head.size, audio, half)]
-    encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
-    frames, errors = cast("IO[bytes]", encoder.stdin), cast("IO[bytes]", encoder.stderr)
-    try:
+    # Its log goes to a file: a broken sound can fill a pipe that nobody reads before the last frame.
+    with tempfile.TemporaryFile() as log, _running(command, log) as encoder:
+        frames = cast("IO[bytes]", encoder.stdin)
         for i in range(len(lips)):
-            head.show(
-                opening=float(lips.opening[i]),
-                spread=float(lips.spread[i]),
-                voice=float(lips.voice[i]),
-                lids=float(motion.lids[i]),
-            )
-            head.move(
-                shift_x=float(motion.shift_x[i]),
-                shift_y=float(motion.shift_y[i]),
-                turn=float(motion.turn[i]),
-                scale=float(motion.scale[i]),
-            )
-            stamp.on(head.canvas)
-            frames.write(head.canvas.data)
+            _draw(head, lips, motion, i)
+            try:
+                with stamp.on():
+                    frames.write(head.canvas.data.data)
+            except BrokenPipeError:
+                break  # it has ended; its log says why
             on_frame(i + 1, len(lips))
-        frames.close()
-        log = errors.read().decode(errors="replace")
+        _close(frames)
         if encoder.wait() != 0:
-            raise RuntimeError(f"ffmpeg could not encode the draft: {log[-500:]}")
+            log.seek(0)
+            raise RuntimeError(f"ffmpeg could not encode the draft: {log.read().decode(errors='replace')[-500:]}")
+
+
+@contextlib.contextmanager
+def _running(command: list[str], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process fed through its standard input; it never outlives the block."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, pipesize=1 << 20)
+    try:
+        yield process
     finally:
-        if encoder.poll() is None:
-            encoder.kill()
-            encoder.wait()
+        process.kill()
+        process.wait()
+        _close(cast("IO[bytes]", process.stdin))
 
 
-class _Stamp:
-    """Puts the badge on a frame; the pixels under it are mixed, so that the picture shows through."""
+def _close(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # what nobody reads any more need not be flushed
+        pipe.close()
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        image, (x, y) = badge(*size)
-        self._region = slice(y, y + image.height), slice(x, x + image.width)
-        pixels = np.asarray(image, np.uint16)
-        self._colour, self._cover = pixels[..., :3] * pixels[..., 3:], 255 - pixels[..., 3:]
 
-    def on(self, canvas: NDArray[np.uint32]) -> None:
-        under = np.ascontiguousarray(canvas[self._region]).view(np.uint8).reshape(*self._cover.shape[:2], 4)
-        mixed = (under[..., :3] * self._cover + self._colour) // 255
-        canvas[self._region] = packed(Image.fromarray(mixed.astype(np.uint8)))
+def _draw(head: Head, lips: LipTrack, motion: HeadMotion, i: int) -> None:
+    """Frame ``i`` into the head's canvas."""
+    head.show(
+        opening=float(lips.opening[i]),
+        spread=float(lips.spread[i]),
+        voice=float(lips.voice[i]),
+        lids=float(motion.lids[i]),
+    )
+    head.move(
+        shift_x=float(motion.shift_x[i]),
+        shift_y=float(motion.shift_y[i]),
+        turn=float(motion.turn[i]),
+        scale=float(motion.scale[i]),
+    )
 
 
 def _arguments(size: tuple[int, int], audio: Path, half: Path) -> list[str]:
     """ffmpeg's arguments: raw frames from standard input, the sound from its file."""
     import ffmpeg as graph
 
-    frames = graph.input("pipe:0", format="rawvideo", pix_fmt="rgb0", s=f"{size[0]}x{size[1]}", r=FPS)
-    video = frames.video.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
-    video = video.filter("setparams", **BT709)
+    frames = graph.input("pipe:0", format="rawvideo", pix_fmt="nv12", s=f"{size[0]}x{size[1]}", r=FPS)
+    video = frames.video.filter("setparams", **BT709)
     options: dict[str, Any] = {
         "c:v": "libx264",
         "preset": "ultrafast",
@@ -181,7 +188,8 @@ def _opened(portrait: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(portrait)) as file:
             return ImageOps.exif_transpose(file).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    # Pillow's readers raise these for files that are broken inside.
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise NotAPicture(f"the picture could not be read ({type(error).__name__})") from None
 
 

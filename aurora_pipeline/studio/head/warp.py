@@ -44,26 +44,39 @@ class Frame:
         return x.astype(np.float32), y.astype(np.float32)
 
 
+def planar(picture: Image.Image) -> NDArray[np.float32]:
+    """An RGB picture as 3 x height x width, because numpy is quick where rows are long."""
+    return np.ascontiguousarray(np.asarray(picture, np.float32).transpose(2, 0, 1))
+
+
 def sample(picture: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear colours (… x 3) of ``picture`` (height x width x 3) at fractional pixels, clamped at its edges."""
-    height, width = picture.shape[:2]
+    """Bilinear colours (3 x …) of ``picture`` (3 x height x width) at fractional pixels, clamped at its edges."""
+    _, height, width = picture.shape
     x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
     left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
-    upper = picture[top, left] * (1 - fx) + picture[top, left + 1] * fx
-    lower = picture[top + 1, left] * (1 - fx) + picture[top + 1, left + 1] * fx
-    blended: Floats = upper * (1 - fy) + lower * fy
-    return blended
+    fx, fy = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    index, flat = top.astype(np.intp) * width + left, picture.reshape(3, -1)
+    upper, lower = (
+        _between(flat.take(index + row, axis=1), flat.take(index + (row + 1), axis=1), fx) for row in (0, width)
+    )
+    return _between(upper, lower, fy)
+
+
+def _between(a: Floats, b: Floats, share: Floats) -> Floats:
+    b -= a
+    b *= share
+    b += a
+    return b
 
 
 def polygon_mask(width: int, height: int, points: Floats, *, blur: float) -> Floats:
-    """Soft-edged mask (height x width x 1, 0 to 1) of a polygon given in pixels; drawn four times as large."""
+    """Soft-edged mask (height x width, 0 to 1) of a polygon given in pixels; drawn four times as large."""
     large = Image.new("L", (width * 4, height * 4))
     ImageDraw.Draw(large).polygon([(x * 4 + 2, y * 4 + 2) for x, y in points], fill=255)
-    mask = large.resize((width, height), Image.Resampling.BOX)
+    mask = large.reduce(4)
     if blur:
         mask = mask.filter(ImageFilter.GaussianBlur(blur))
-    return np.asarray(mask, np.float32)[..., None] / 255
+    return np.asarray(mask, np.float32) / np.float32(255)
 
 
 def ease(distance: Floats) -> Floats:
@@ -74,20 +87,17 @@ def ease(distance: Floats) -> Floats:
 
 def mix(under: Floats, over: Floats, mask: Floats) -> Floats:
     """``over`` where ``mask`` is 1, ``under`` where it is 0."""
-    mixed: Floats = under * (1 - mask) + over * mask
+    mixed: Floats = over - under
+    mixed *= mask
+    mixed += under
     return mixed
 
 
-def as_image(colours: Floats) -> Image.Image:
-    """Float colours 0 to 255 -> an RGB picture."""
-    return Image.fromarray(np.clip(colours + 0.5, 0, 255).astype(np.uint8))
-
-
 def clipped(left: float, top: float, right: float, bottom: float, *, width: int, height: int) -> Box:
-    """A box of whole pixels inside the picture."""
+    """A box of whole pixels inside the picture, its sides even: video keeps one colour for two by two pixels."""
     return (
-        max(0, math.floor(left)),
-        max(0, math.floor(top)),
-        min(width, math.ceil(right)),
-        min(height, math.ceil(bottom)),
+        max(0, math.floor(left / 2) * 2),
+        max(0, math.floor(top / 2) * 2),
+        min(width, math.ceil(right / 2) * 2),
+        min(height, math.ceil(bottom / 2) * 2),
     )

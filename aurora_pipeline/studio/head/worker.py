@@ -5,7 +5,7 @@
          {"done": {"width", "height", "frames", "seconds"}}  or  {"error": {"type", "message"}}
 
 Models are loaded once and kept. A reader thread watches standard input, so that a worker whose server died does not
-go on rendering for nobody.
+go on rendering for nobody; it then stops as at SIGTERM: ffmpeg is ended and the half file removed.
 """
 
 from __future__ import annotations
@@ -13,34 +13,44 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 TELL_EVERY = 25  # frames
+TIDY_SECONDS = 5  # for ending ffmpeg and removing the half file
 
 
 def main() -> None:
     """Serve jobs until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints in this process must not be taken for an answer
-    jobs: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(jobs,), daemon=True).start()
-    while (job := jobs.get()) is not None:
-        _say(answers, _served(job, answers))
+    signal.signal(signal.SIGTERM, _stop)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    while True:
+        _say(answers, _served(lines.get(), answers))
 
 
-def _read(jobs: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+def _stop(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: a second one must not disturb the tidying
+    raise SystemExit(0)
+
+
+def _read(lines: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
-        jobs.put(json.loads(line))
-    # The server is gone. ffmpeg ends by itself when our end of its pipe closes.
+        lines.put(line)
+    main_thread = threading.main_thread()
+    signal.pthread_kill(cast("int", main_thread.ident), signal.SIGTERM)  # also when it waits for ffmpeg
+    main_thread.join(TIDY_SECONDS)
     os._exit(0)
 
 
-def _served(job: dict[str, Any], answers: Any) -> dict[str, Any]:
+def _served(line: str, answers: Any) -> dict[str, Any]:
     from .render import NoFace, NotAPicture, NotSound, render
 
     def tell(done: int, total: int) -> None:
@@ -49,6 +59,7 @@ def _served(job: dict[str, Any], answers: Any) -> dict[str, Any]:
 
     kinds = {NoFace: "face_detection_error", NotAPicture: "image_load_error", NotSound: "unsupported_audio_format"}
     try:
+        job = json.loads(line)
         made = render(
             Path(job["portrait"]),
             Path(job["audio"]),
