@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .aurora_videos import Charge, StageRun, Video
+from .aurora_videos import StageRun, Video
 from .deliverables import Deliverable, Quality
 from .errors import AuroraError, WarehouseLost
 from .progress import Progress, Silent
@@ -106,17 +106,23 @@ def tts_audio(job: Job) -> StageTable[Speech]:
     return table
 
 
-def aurora_videos(job: Job) -> StageTable[Video]:
-    """Buy (with fal) or draft (with the studio) every clip that is not bought yet."""
+def aurora_videos(job: Job, *, approved: Quote | None = None) -> StageTable[Video]:
+    """Buy (with fal) or draft (with the studio) every clip that is not bought yet.
+
+    ``approved`` is the quote somebody (or a cap) agreed to: nothing it does not name is bought.
+    """
     from .aurora_videos.render import render_campaign
     from .script_table import read_campaign
 
+    started_at = datetime.now(UTC)
     with _recorded(job, "aurora_videos") as outcome:
         campaign = read_campaign(job.settings, job.campaign)
         speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-        table = render_campaign(job.settings, campaign, speeches, run_id=job.run_id, progress=job.progress)
+        table = render_campaign(
+            job.settings, campaign, speeches, run_id=job.run_id, progress=job.progress, approved=approved
+        )
         write_table(job.settings, "aurora_videos", job.campaign, Video, table)
-        outcome(table, _billed_by(job))
+        outcome(table, _billed_since(job, started_at))
     return table
 
 
@@ -180,8 +186,9 @@ def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: N
     campaign = script_table(job)
     job.settings.assert_may_spend(campaign.budget_usd)
     speech = tts_audio(job)
-    approve(quote_campaign(job))
-    return Finished(campaign, speech, aurora_videos(job), deliverables(job), warehouse(job))
+    quote = quote_campaign(job)
+    approve(quote)
+    return Finished(campaign, speech, aurora_videos(job, approved=quote), deliverables(job), warehouse(job))
 
 
 def gather_facts(settings: Settings, campaign: Campaign) -> CampaignFacts:
@@ -219,6 +226,9 @@ def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
     except AuroraError as error:
         sentence = str(error)
         raise
+    except BaseException as error:
+        sentence = f"It ended in {type(error).__name__}."
+        raise
     finally:
         run = StageRun(
             job.run_id,
@@ -238,12 +248,11 @@ def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
         open_ledger(job.settings.ledger).record_stage_run(run)
 
 
-def _billed_by(job: Job) -> Decimal:
+def _billed_since(job: Job, started_at: datetime) -> Decimal:
+    """What was settled for this campaign while the stage ran, also for requests that an earlier run had sent."""
     from .aurora_videos.ledger import open_ledger
 
-    mine = [charge for charge in open_ledger(job.settings.ledger).charges(campaign=job.campaign) if _is_by(charge, job)]
+    charges = open_ledger(job.settings.ledger).charges(campaign=job.campaign)
+    settled = [charge for charge in charges if charge.settled_at is not None and charge.settled_at >= started_at]
+    mine = [charge for charge in settled if charge.provider == job.settings.provider]
     return sum((charge.billed_usd or Decimal(0) for charge in mine), Decimal(0))
-
-
-def _is_by(charge: Charge, job: Job) -> bool:
-    return charge.run_id == job.run_id and charge.provider == job.settings.provider

@@ -62,42 +62,46 @@ class PriceBook:
     rows: tuple[PriceRow, ...]
 
     def price(self, endpoint: str, resolution: str, *, on: date, allow_expired: bool = False) -> Price:
-        """The newest price whose ``valid_from`` is not after ``on``.
+        """The price in force on a day. Where sources we still trust disagree, the dearest: only a bill can decide.
 
-        Raises `PriceUnknown` when there is none, its unit is not ``second``, or it has expired (``allow_expired``
-        is for free drafts, which only say what they would have cost).
+        Raises `PriceUnknown` when there is none, its unit is not ``second``, or all have expired (``allow_expired``
+        is for free drafts, which only say what they would have cost: then the newest counts).
         """
-        row = self._newest(endpoint, resolution, on)
+        rows = self._begun(endpoint, resolution, on)
+        row = max(rows, key=_valid_from)
+        is_expired = row.price.is_expired(on)  # an older row does not come back when the newest is no longer trusted
+        if not is_expired:
+            row = max((other for other in rows if not other.price.is_expired(on)), key=_usd_per_unit)
         if row.unit != "second":
             raise PriceUnknown(
                 f"{self.file} line {row.line} prices {endpoint} {resolution} by the '{row.unit}'; only prices by the "
                 f"'second' can be reserved safely. Add a row with unit 'second'. Nothing was spent."
             )
-        if row.price.is_expired(on) and not allow_expired:
+        if is_expired and not allow_expired:
             raise PriceUnknown(
                 f"The price of {endpoint} {resolution} ({self.file} line {row.line}) was trusted until "
                 f"{row.price.expires_on}; look it up again and add a row with a later expires_on. Nothing was spent."
             )
         return row.price
 
-    def highest_usd_per_second(self, endpoint: str, resolution: str) -> Decimal:
-        """The dearest price of a second in the book, in force or not: what a reservation must cover.
-
-        Sources disagree and a new price is only known from the first bill (reference/fal_contract.md 4).
-        """
-        rows = [row.price for row in self.rows if row.unit == "second"]
-        return max(p.usd_per_second for p in rows if (p.endpoint, p.resolution) == (endpoint, resolution))
-
-    def _newest(self, endpoint: str, resolution: str, on: date) -> PriceRow:
+    def _begun(self, endpoint: str, resolution: str, on: date) -> list[PriceRow]:
         rows = [row for row in self.rows if (row.price.endpoint, row.price.resolution) == (endpoint, resolution)]
-        in_force = [row for row in rows if row.price.valid_from <= on]
-        if not in_force:
+        begun = [row for row in rows if row.price.valid_from <= on]
+        if not begun:
             since = f" before {min(row.price.valid_from for row in rows)}" if rows else ""
             raise PriceUnknown(
                 f"{self.file} has no price for {endpoint} {resolution}{since}; add a row with its source. "
                 "Nothing was spent."
             )
-        return max(in_force, key=lambda row: row.price.valid_from)
+        return begun
+
+
+def _usd_per_unit(row: PriceRow) -> Decimal:
+    return row.price.usd_per_second
+
+
+def _valid_from(row: PriceRow) -> date:
+    return row.price.valid_from
 
 
 def read_price_book(path: Path) -> PriceBook:

@@ -103,6 +103,11 @@ def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | No
     env = os.environ if environ is None else environ
     root = _root(env, cwd or Path.cwd())
     output = Path(env["AURORA_OUTPUT"]).expanduser() if env.get("AURORA_OUTPUT") else root / "data" / "output"
+    if "?" in f"{root}{output}":
+        raise BadSetting(
+            "The data folder's path holds a '?', which databases take for the end of a file's name; move it with "
+            "AURORA_HOME or AURORA_OUTPUT. Nothing was spent."
+        )
     return Settings(
         root=root,
         output=output.absolute(),

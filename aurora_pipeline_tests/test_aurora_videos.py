@@ -9,13 +9,14 @@ import pytest
 
 from aurora_pipeline.aurora_videos import ledger as ledger_module
 from aurora_pipeline.aurora_videos import purchase as purchase_module
+from aurora_pipeline.aurora_videos import quote as quote_module
 from aurora_pipeline.aurora_videos.ledger import Ledger
 from aurora_pipeline.aurora_videos.purchase import Purchase
-from aurora_pipeline.aurora_videos.quote import QuotedClip
+from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
-from aurora_pipeline.errors import Interrupted, OutcomeUnknown, OverBudget, RequestRefused, VideoUnusable
+from aurora_pipeline.errors import Interrupted, OutcomeUnknown, OverBudget, RequestRefused, SpendRefused, VideoUnusable
 from aurora_pipeline.gear import ffmpeg
-from aurora_pipeline.gear.fal import RequestState, Result, Unreachable
+from aurora_pipeline.gear.fal import Gone, RequestState, Result, Unreachable
 from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.price_book import Price
 from aurora_pipeline.script_table import Script
@@ -54,10 +55,13 @@ class ScriptedFal:
     faults: list[str] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)  # request id -> audio url
     polls: int = 0
+    had: list[str] = field(default_factory=list)
+    units: Decimal = Decimal(1)
 
     def _fault(self, name):
         if name in self.faults:
             self.faults.remove(name)
+            self.had.append(name)
             return True
         return False
 
@@ -86,20 +90,30 @@ class ScriptedFal:
     def find(self, endpoint, audio_url, *, since):
         if self._fault("list unreadable"):
             raise Unreachable("no list")
-        return next(((r, None) for r, url in self.accepted.items() if url == audio_url), None)
+        answer = {"video": {"url": "https://v3.fal.media/v.mp4"}}
+        listed = answer if "result expired" in self.had else None
+        return next(((r, listed) for r, url in self.accepted.items() if url == audio_url), None)
 
     def state(self, endpoint, request_id):
         self.polls += 1
         if self._fault("poll breaks"):
             raise Unreachable("502")
+        if self._fault("key refused"):
+            raise RequestRefused("401", stops_the_run=True)
+        if self._fault("forgotten"):
+            raise Gone("unknown request")
         return RequestState(is_completed=True, error="bad" if "job fails" in self.faults else "")
 
     def result(self, endpoint, request_id, *, has_failed):
         if self._fault("job fails"):
             raise RequestRefused("no face", may_be_billed="422" in self.faults)
-        return Result({"video": {"url": "https://v3.fal.media/v.mp4"}}, Decimal(1))
+        if self._fault("result expired"):
+            raise Gone("expired")
+        return Result({"video": {"url": "https://v3.fal.media/v.mp4"}}, self.units)
 
     def download(self, url, target):
+        if self._fault("file gone"):
+            raise Gone("no file")
         target.write_bytes(self.video[: len(self.video) // 2] if self._fault("download cut") else self.video)
 
 
@@ -127,6 +141,13 @@ def video(tmp_path_factory):
     return file.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def other_video(tmp_path_factory):
+    file = tmp_path_factory.mktemp("video") / "v.mp4"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x240:d=1:r=25", "-c:v", "libx264", ffmpeg.target(file)])
+    return file.read_bytes()
+
+
 @pytest.fixture
 def settings(tmp_path):
     return Settings(root=tmp_path, output=tmp_path / "output", provider="fal", fal_key_is_set=True, poll_seconds=0.001)
@@ -145,7 +166,7 @@ def purchase(settings, fal):
         wav = store.put(bench / "a.wav")
     speech = Speech("spring", "a", wav, 0.98, 24000, "hibari", "1", "heart", "en", "Hi.", "engine", ())
     request = AuroraRequest(SCRIPT, speech, SentImage(b"png", ".png", "i" * 64))
-    clip = QuotedClip(request, PRICE, Decimal("0.20"), None, "new")
+    clip = QuotedClip(request, PRICE, None, "new")
     return Purchase(settings, clip, "run-1", Decimal(10), Ledger(settings.ledger), store, fal)
 
 
@@ -178,7 +199,7 @@ def test_the_audio_url_is_unique_to_the_purchase(purchase, fal):
     assert list(fal.accepted.values()) == [f"https://v3.fal.media/{charge.charge_id}.wav"]
 
 
-@pytest.mark.parametrize("fault", ["poll breaks", "download cut", "answer lost"])
+@pytest.mark.parametrize("fault", ["poll breaks", "download cut", "answer lost", "result expired"])
 def test_a_passing_fault_costs_nothing(purchase, fal, fault):
     fal.faults = [fault]
 
@@ -212,12 +233,12 @@ def test_a_purchase_that_broke_off_is_taken_up_without_a_second_one(purchase, fa
 def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fal, monkeypatch):
     fal.faults = ["never arrives", "list unreadable"]
 
-    with pytest.raises(OutcomeUnknown, match=r"\$0\.40 stays reserved and it is not sent again"):
+    with pytest.raises(OutcomeUnknown, match=r"\$0\.28 stays reserved and it is not sent again"):
         _complete(purchase)
     with pytest.raises(OutcomeUnknown, match="not on the provider's list yet"):
         _complete(purchase)
     assert fal.accepted == {}
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == Decimal("0.40")
+    assert purchase.ledger.budget("fal", "spring").reserved_usd == Decimal("0.28")
 
     monkeypatch.setitem(purchase_module.HORIZON, "fal", timedelta(0))
     assert _complete(purchase).state == "settled"
@@ -279,7 +300,7 @@ def test_over_budget_nothing_is_uploaded_or_sent(purchase, fal):
     fal.faults = ["upload"]
 
     with pytest.raises(OverBudget):
-        _complete(replace(purchase, limit_usd=Decimal("0.39")))
+        _complete(replace(purchase, limit_usd=Decimal("0.27")))
 
     assert fal.faults == ["upload"]
 
@@ -337,10 +358,145 @@ class TestFingerprint:
         }
 
 
-def test_the_horizon_is_measured_from_the_sending(purchase):
+def test_the_safe_horizon_counts_from_the_first_look_that_missed_it(purchase):
     charge, _new = purchase.ledger.claim(purchase._plan(), limit_usd=None)
-    purchase.ledger.mark_sending(charge.charge_id, audio_url="u")
+    first, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
-    sent_at = purchase.ledger.charge(charge.charge_id).sent_at
+    assert purchase.ledger.note_missed(charge.charge_id, at=first) == first
+    assert purchase.ledger.note_missed(charge.charge_id, at=later) == first
 
-    assert timedelta(0) <= datetime.now(UTC) - sent_at < timedelta(minutes=1)
+
+def test_a_refused_key_leaves_the_accepted_request_as_it_is(purchase, fal):
+    fal.faults = ["key refused"]
+    with pytest.raises(RequestRefused):
+        _complete(purchase)
+    assert purchase.ledger.charges()[0].state == "accepted"
+
+    assert _complete(purchase).state == "settled"
+    assert len(fal.accepted) == 1
+
+
+@pytest.mark.parametrize("fault", ["forgotten", "file gone"])
+def test_a_bought_video_the_provider_forgot_is_kept_on_the_books(purchase, fal, fault):
+    fal.faults = [fault]
+
+    with pytest.raises(VideoUnusable, match="not bought again by itself"):
+        _complete(purchase)
+
+    assert len(fal.accepted) == 1
+    assert purchase.ledger.budget("fal", "spring").reserved_usd > 0
+
+
+@pytest.mark.parametrize("fault", ["forgotten", "result expired", "file gone"])
+def test_a_draft_whose_studio_was_emptied_is_drafted_again(purchase, fal, fault):
+    drafting = replace(purchase, settings=replace(purchase.settings, provider="studio"), limit_usd=None)
+    fal.faults = [fault]
+
+    charge = _complete(drafting)
+
+    assert charge.state == "settled"
+    assert sorted(row.state for row in purchase.ledger.charges()) == ["settled", "voided"]
+    assert purchase.ledger.budget("studio", "spring").settled_usd == charge.billed_usd
+
+
+def test_a_settled_draft_whose_file_and_studio_are_gone_leaves_the_books_straight(purchase, fal):
+    drafting = replace(purchase, settings=replace(purchase.settings, provider="studio"), limit_usd=None)
+    purchase.store.require(_complete(drafting).video_sha256).unlink()
+    fal.faults = ["file gone"]
+
+    charge = _complete(drafting)
+
+    assert purchase.ledger.budget("studio", "spring").settled_usd == charge.billed_usd == Decimal("0.14")
+
+
+def test_a_video_lost_before_it_was_settled_is_fetched_again(purchase, fal, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Purchase, "_settle", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            _complete(purchase)
+    purchase.store.require(purchase.ledger.charges()[0].video_sha256).unlink()
+
+    assert _complete(purchase).state == "settled"
+    assert len(fal.accepted) == 1
+
+
+def _killed(*args):
+    raise KeyboardInterrupt
+
+
+def test_other_bytes_for_a_lost_video_are_taken_as_what_was_paid(purchase, fal, other_video):
+    purchase.store.require(_complete(purchase).video_sha256).unlink()
+    fal.video = other_video
+
+    charge = _complete(purchase)
+
+    assert purchase.store.require(charge.video_sha256).read_bytes() == other_video
+    assert len(fal.accepted) == 1
+
+
+def test_the_bill_is_the_providers_count_where_it_is_the_higher(purchase, fal):
+    fal.units = Decimal("6.2")
+
+    charge = _complete(purchase)
+
+    assert (charge.billed_seconds, charge.billed_usd) == (7, Decimal("0.98"))
+
+
+def test_a_held_charge_that_a_person_releases_may_be_bought_again(purchase, fal):
+    fal.faults = ["job fails", "422"]
+    with pytest.raises(RequestRefused):
+        _complete(purchase)
+    fal.faults = []
+    (held,) = purchase.ledger.charges()
+
+    assert purchase.ledger.release(held.charge_id, "Not on the bill.")
+
+    assert purchase.ledger.budget("fal", "spring").reserved_usd == 0
+    assert _complete(purchase).state == "settled"
+
+
+class TestQuote:
+    """What a quote covers: nothing is bought that was not quoted, and nothing quoted is forgotten."""
+
+    def _quote(self, purchase, standing="new", **changes):
+        clip = replace(purchase.clip, standing=standing)
+        request = replace(clip.request, script=replace(clip.request.script, **changes))
+        return Quote("spring", "fal", (replace(clip, request=request),), None)
+
+    def test_what_is_not_surely_bought_is_priced_at_its_worst(self, purchase):
+        for standing in ("new", "in doubt"):
+            quote = self._quote(purchase, standing)
+            assert (quote.usd, quote.reserve_usd, len(quote.to_buy)) == (Decimal("0.14"), Decimal("0.28"), 1)
+        for standing in ("under way", "bought", "refused"):
+            assert self._quote(purchase, standing).reserve_usd == 0
+
+    def test_a_charge_left_behind_before_it_was_sent_is_quoted_again(self, purchase):
+        charge, _new = purchase.ledger.claim(purchase._plan(), limit_usd=None)
+
+        assert quote_module._standing(charge) == "new"
+        purchase.ledger.mark_sending(charge.charge_id, audio_url="u")
+        assert quote_module._standing(purchase.ledger.charge(charge.charge_id)) == "in doubt"
+
+    def test_a_campaign_that_changed_since_it_was_agreed_is_refused(self, purchase):
+        agreed = self._quote(purchase)
+
+        agreed.assert_covers(self._quote(purchase))
+        agreed.assert_covers(self._quote(purchase, "bought"))
+        with pytest.raises(SpendRefused, match=r"changed since it was quoted \(a\)"):
+            agreed.assert_covers(self._quote(purchase, resolution="480p"))
+
+    @pytest.mark.parametrize("change", [{"text": "Bye."}, {"voice": "low"}])
+    def test_speech_of_another_text_or_voice_is_never_bought_for(self, purchase, change):
+        speech = purchase.clip.request.speech
+
+        assert quote_module.is_spoken(SCRIPT, speech)
+        assert not quote_module.is_spoken(replace(SCRIPT, **change), speech)
+        assert not quote_module.is_spoken(SCRIPT, None)
+
+    def test_a_bought_video_is_not_drafted_over(self, purchase):
+        bought = _complete(purchase)
+        drafting = replace(purchase.settings, provider="studio")
+
+        standing = quote_module.standing_charges(drafting, purchase.ledger, [bought.fingerprint, "f" * 64])
+
+        assert standing == {bought.fingerprint: bought}

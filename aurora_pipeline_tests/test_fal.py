@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fal_client
@@ -22,6 +24,7 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seen = []
+        self.clock_is_off_by = 0
         self.script = lambda handler: (404, {}, b"{}")
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -43,6 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     do_GET = do_POST = do_PUT = _answer  # noqa: N815 - http.server's names
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.server.clock_is_off_by)
 
     def log_message(self, *args):
         return
@@ -144,13 +150,72 @@ def test_the_key_goes_to_no_host_that_an_answer_names(server, connection):
 
 @pytest.mark.parametrize(
     "answer",
-    [(500, {}, b"oops"), (404, {}, b"{}"), (200, {}, b"<html>"), (200, {}, b"{}"), (200, {}, b'{"status": "DANCING"}')],
+    [
+        (500, {}, b"oops"),
+        (502, {}, NGINX),
+        (200, {}, b"<html>"),
+        (200, {}, b"{}"),
+        (200, {}, b"null"),
+        (200, {}, b"[]"),
+        (200, {}, b'"text"'),
+        (200, {}, b'{"status": "DANCING"}'),
+    ],
 )
 def test_a_bad_poll_is_a_passing_fault(server, connection, answer):
     server.script = lambda handler: answer
 
     with pytest.raises(fal.Unreachable):
         connection.state(ENDPOINT, "r-1")
+
+
+@pytest.mark.parametrize("read", ["state", "result"])
+def test_what_the_provider_no_longer_knows_is_gone(server, connection, read):
+    server.script = lambda handler: _json(404, {"detail": "Request not found"})
+
+    with pytest.raises(fal.Gone):
+        _read(connection, read)
+
+
+@pytest.mark.parametrize("read", ["state", "result", "failed result"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_stops_the_run_and_says_nothing_of_the_job(server, connection, read, status):
+    server.script = lambda handler: _json(status, {"detail": "no"})
+
+    with pytest.raises(RequestRefused) as refused:
+        _read(connection, read)
+
+    assert (refused.value.stops_the_run, refused.value.may_be_billed) == (True, False)
+
+
+def _read(connection, read):
+    if read == "state":
+        return connection.state(ENDPOINT, "r-1")
+    return connection.result(ENDPOINT, "r-1", has_failed=read == "failed result")
+
+
+@pytest.mark.parametrize(
+    ("answer", "has_failed"),
+    [
+        ((400, {}, b'{"detail": "Request is still in progress"}'), False),
+        ((400, {}, b'{"detail": "Request is still in progress"}'), True),
+        ((502, {}, NGINX), True),
+        ((503, {}, b"busy"), True),
+        ((500, {}, b'{"detail": "x"}'), False),
+    ],
+)
+def test_a_gateways_answer_is_never_taken_for_the_models(server, connection, answer, has_failed):
+    server.script = lambda handler: answer
+
+    with pytest.raises(fal.Unreachable):
+        connection.result(ENDPOINT, "r-1", has_failed=has_failed)
+
+
+@pytest.mark.parametrize("status", [400, 401, 422, 500])
+def test_an_upload_that_fails_is_a_refusal_never_a_doubt(server, connection, status):
+    server.script = lambda handler: _json(status, {"detail": "no room"})
+
+    with pytest.raises(RequestRefused, match=r"could not be uploaded.*Nothing was spent"):
+        connection.upload(b"x", content_type="audio/wav", file_name="a.wav")
 
 
 @pytest.mark.parametrize(("status", "may_be_billed"), [(422, True), (500, False), (504, False)])
@@ -220,8 +285,6 @@ def test_fal_itself_is_left_as_it_is():
 
 class TestLookingUpALostRequest:
     def test_it_is_found_by_its_unique_audio_url(self, server, connection):
-        from datetime import UTC, datetime
-
         pages = [
             {"items": [{"request_id": "r-0", "json_input": {"audio_url": "other"}}], "next_cursor": "p2"},
             {"items": [{"request_id": "r-9", "json_input": {"audio_url": "mine"}}], "next_cursor": None},
@@ -231,18 +294,49 @@ class TestLookingUpALostRequest:
         assert connection.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
         assert connection.find(ENDPOINT, "nobody's", since=datetime.now(UTC)) is None
 
+    def test_the_list_is_read_from_long_before_the_sending(self, server, connection):
+        server.script = lambda handler: _json(200, {"items": []})
+
+        connection.find(ENDPOINT, "mine", since=datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+        assert "start=2026-11-21T12%3A00" in server.seen[0][1]
+
+    @pytest.mark.parametrize("seconds", [-3600, 3600])
+    def test_a_wrong_clock_decides_nothing(self, server, connection, seconds):
+        server.clock_is_off_by = seconds
+        server.script = lambda handler: _json(200, {"items": []})
+
+        with pytest.raises(fal.Unreachable, match=r"clock is 3.* s off"):
+            connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
+
     @pytest.mark.parametrize(
         "page",
         [
             {"items": [{"request_id": "r", "json_input": None}]},
-            {"no": "items"},
             {"items": [{"request_id": "r", "json_input": {"audio_url": "mine"}}] * 2},
+            {"items": ["text"]},
+            {"items": None},
+            {"no": "items"},
+            ["no object"],
+            None,
         ],
     )
     def test_a_list_that_leaves_doubt_decides_nothing(self, server, connection, page):
-        from datetime import UTC, datetime
-
         server.script = lambda handler: _json(200, page)
 
         with pytest.raises(fal.Unreachable):
             connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
+
+
+def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connection, tmp_path):
+    server.script = lambda handler: (200, {}, b"video")
+
+    connection.download("http://127.0.0.1:1/v3.fal.media/files/v.mp4", tmp_path / "v.mp4")
+
+    assert server.seen[0][1] == "/v3.fal.media/files/v.mp4"
+    assert (tmp_path / "v.mp4").read_bytes() == b"video"
+
+
+def test_a_file_that_is_no_longer_there_is_gone(server, connection, tmp_path):
+    with pytest.raises(fal.Gone):
+        connection.download(f"{server.url}/v.mp4", tmp_path / "v.mp4")

@@ -33,7 +33,7 @@ def book(tmp_path):
     ("resolution", "on", "usd"),
     [
         ("480p", date(2026, 9, 28), "0.10"),
-        ("480p", date(2026, 9, 29), "0.07"),
+        ("480p", date(2026, 9, 29), "0.10"),  # sources disagree: the dearer counts
         ("720p", date(2026, 6, 1), "0.14"),
         ("720p", date(2027, 6, 30), "0.14"),
     ],
@@ -46,11 +46,19 @@ def test_the_shipped_book_holds_auroras_prices_by_day(resolution, on, usd):
     assert not price.is_expired(on)
 
 
-def test_the_newest_row_in_force_wins_whatever_the_order_of_the_file(book):
+def test_where_trusted_sources_disagree_the_dearer_price_counts(book):
+    prices = book(
+        "a/b,720p,second,0.20,2026-01-01,2027-01-01,page,", "a/b,720p,second,0.10,2026-02-01,2027-01-01,post,"
+    )
+
+    assert prices.price("a/b", "720p", on=date(2026, 3, 1)).usd_per_second == Decimal("0.20")
+
+
+def test_the_row_in_force_wins_whatever_the_order_of_the_file(book):
     prices = book(
         "a/b,720p,second,0.30,2026-03-01,2027-01-01,page,",
-        "a/b,720p,second,0.10,2026-01-01,2027-01-01,page,",
-        "a/b,720p,second,0.20,2026-02-01,2027-01-01,page,",
+        "a/b,720p,second,0.10,2026-01-01,2026-01-31,page,",
+        "a/b,720p,second,0.20,2026-02-01,2026-02-28,page,",
     )
 
     assert prices.price("a/b", "720p", on=date(2026, 2, 15)).usd_per_second == Decimal("0.20")

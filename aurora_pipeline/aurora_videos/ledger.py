@@ -35,6 +35,7 @@ from .records import Charge, StageRun
 
 LEASE = timedelta(minutes=15)  # longer than an upload and a submit with all their time-outs
 LOCK_SECONDS = 30
+MOST_PARAMETERS = 500  # of one statement; older SQLite takes 999
 _CHARGE_FIELDS = tuple(field.name for field in fields(Charge))
 _RUN_FIELDS = tuple(field.name for field in fields(StageRun))
 
@@ -64,11 +65,6 @@ class Budget:
     limit_usd: Decimal | None
     reserved_usd: Decimal
     settled_usd: Decimal
-
-    @property
-    def leftusd(self) -> Decimal | None:
-        """What may still be reserved; None when there is no limit."""
-        return None if self.limit_usd is None else self.limit_usd - self.reserved_usd - self.settled_usd
 
 
 @dataclass(frozen=True)
@@ -182,6 +178,40 @@ class Ledger:
         """A readable list does not hold it after the safe horizon: it was never accepted."""
         return self._advance(charge_id, ("unknown",), "voided", sentence=sentence)
 
+    def note_missed(self, charge_id: str, *, at: datetime) -> datetime:
+        """The provider's list was read and does not hold it; returns when that was first seen."""
+        with self._transaction() as db:
+            where = (charges.c.charge_id == charge_id) & charges.c.missed_at.is_(None)
+            if db.execute(charges.update().where(where).values(missed_at=at)).rowcount:
+                _note(db, charge_id, "unknown", missed_at=at)
+            found = sa.select(charges.c.missed_at).where(charges.c.charge_id == charge_id)
+            first: datetime = db.execute(found).scalar_one()
+            return first
+
+    def note_video(self, charge_id: str, *, video_sha256: str) -> None:
+        """The provider handed out its file again, with these bytes: they are what was paid for."""
+        with self._transaction() as db:
+            where = (charges.c.charge_id == charge_id) & charges.c.state.in_(("stored", "settled"))
+            db.execute(charges.update().where(where).values(video_sha256=video_sha256))
+            _note(db, charge_id, "stored", video_sha256=video_sha256)
+
+    def discard_draft(self, charge_id: str, sentence: str) -> bool:
+        """A free draft whose file the studio no longer has is made anew. Never true of a bought video."""
+        with self._transaction() as db:
+            charge = self._read(db, charge_id)
+            if charge.provider != "studio" or charge.state in CLOSED:
+                return False
+            was_settled = charge.state == "settled"
+            values = {"state": "voided", "sentence": sentence, "billed_usd": None, "settled_at": None}
+            db.execute(charges.update().where(charges.c.charge_id == charge_id).values(values))
+            _note(db, charge_id, "voided", sentence=sentence)
+            self._release(db, charge, was_settled=was_settled)
+            return True
+
+    def release(self, charge_id: str, sentence: str) -> bool:
+        """A person decided that a held charge (rejected or unknown) was not billed: its money is free again."""
+        return self._advance(charge_id, ("rejected", "unknown"), "voided", sentence=sentence)
+
     def mark_unknown(self, charge_id: str, sentence: str) -> bool:
         """May have been accepted: held until it is found at the provider, or a person decides."""
         return self._advance(charge_id, ("sending",), "unknown", sentence=sentence)
@@ -196,8 +226,12 @@ class Ledger:
                 self._release(db, self._read(db, charge_id))
             return True
 
-    def _release(self, db: sa.Connection, charge: Charge) -> None:
+    def _release(self, db: sa.Connection, charge: Charge, *, was_settled: bool = False) -> None:
         where = (budgets.c.provider == charge.provider) & (budgets.c.campaign == charge.campaign)
+        if was_settled:
+            bill = usd(charge.billed_usd or Decimal(0))
+            db.execute(budgets.update().where(where).values(settled_usd=budgets.c.settled_usd - bill))
+            return
         db.execute(
             budgets.update()
             .where(where)
@@ -208,10 +242,16 @@ class Ledger:
         )
 
     # ---- reading
-    def find(self, provider: str, fingerprint: str) -> Charge | None:
-        """The live charge of a fingerprint, if any: what makes a second purchase impossible."""
+    def live(self, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
+        """The live charge of each fingerprint that has one: what makes a second purchase impossible."""
+        wanted, found = list(dict.fromkeys(fingerprints)), {}
         with self._transaction() as db:
-            return self._live(db, provider, fingerprint)
+            for first in range(0, len(wanted), MOST_PARAMETERS):
+                some = charges.c.fingerprint.in_(wanted[first : first + MOST_PARAMETERS])
+                where = (charges.c.provider == provider) & some & charges.c.state.not_in(CLOSED)
+                for row in db.execute(_select(charges, _CHARGE_FIELDS).where(where)):
+                    found[row.fingerprint] = Charge(**row._mapping)  # noqa: SLF001
+        return found
 
     def charge(self, charge_id: str) -> Charge:
         """One charge as it is now."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..errors import BadSetting
+
 STATES = (
     "planned",
     "reserved",
@@ -90,6 +92,7 @@ charges = sa.Table(
     sa.Column("audio_url", sa.Text),
     sa.Column("reply", sa.Text),
     sa.Column("result", sa.Text),
+    sa.Column("missed_at", Instant),
 )
 sa.Index(
     "one_live_charge_per_fingerprint",
@@ -139,10 +142,18 @@ stage_runs = sa.Table(
 
 def open_engine(url: str, *, lock_seconds: float) -> tuple[sa.Engine, Path | None]:
     """An engine, and for SQLite the lock file that every transaction must hold (reference/duckdb.md 2b)."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True), None
-    file = Path(parsed.database or "")
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return sa.create_engine(parsed, pool_pre_ping=True), None
+    except (sa.exc.ArgumentError, ImportError) as error:  # the URL may hold a password: it is not shown
+        raise BadSetting(
+            f"AURORA_LEDGER_URL cannot be used ({type(error).__name__}); use sqlite:////absolute/file or "
+            "postgresql+psycopg://... with its driver installed. Nothing was spent."
+        ) from None
+    if parsed.database in (None, "", ":memory:"):
+        raise BadSetting("AURORA_LEDGER_URL names no file; a ledger must outlive its process. Nothing was spent.")
+    file = Path(parsed.database)
     file.parent.mkdir(parents=True, exist_ok=True)
     # NullPool: a connection is opened, used and closed inside the lock, so no checkpoint ever runs outside it.
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args={"timeout": lock_seconds})

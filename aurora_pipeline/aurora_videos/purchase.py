@@ -6,6 +6,7 @@ clip, run or machine) already took is not taken again. Killed anywhere, the next
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, VideoUnusable
-from ..gear.fal import FalConnection, Unreachable
+from ..gear.fal import FalConnection, Gone, Unreachable
 from ..gear.media_store import MediaStore
 from ..gear.probe import probe
 from ..parallel import pause
@@ -28,7 +29,8 @@ from .request import ENDPOINT
 
 # After this long a readable list that does not hold a request proves that it was never accepted: POST time-out + the
 # longest wait to start + the longest run + the list's own delay. The studio lists a request before it answers.
-HORIZON = {"fal": timedelta(hours=5), "studio": timedelta(seconds=10)}
+HORIZON = {"fal": timedelta(hours=5), "studio": timedelta(seconds=3)}
+WORTH_WAITING = timedelta(minutes=1)  # a horizon this short is waited out instead of left to the next run
 LONGEST_WAIT_SECONDS = 6 * 3600
 DOWNLOAD_TRIES = 4
 
@@ -93,13 +95,13 @@ class Purchase:
             case "reserved" | "sending":
                 self._wait_for_its_owner(charge, stop)
             case "unknown":
-                self._look_it_up(charge)
+                self._look_it_up(charge, stop)
             case "accepted":
                 self._follow(charge, stop)
-            case "completed" | "settled":  # settled, but the store lost the file: fetch it again, never buy it again
-                self._fetch(charge, stop)
-            case "stored":
+            case "stored" if self.store.path(charge.video_sha256 or "-") is not None:
                 self._settle(charge)
+            case "completed" | "stored" | "settled":  # if the store lost the file it is fetched, never bought, again
+                self._fetch(charge, stop)
             case "rejected":
                 raise RequestRefused(charge.sentence or "Aurora refused these inputs.", may_be_billed=True)
             case _:
@@ -157,20 +159,29 @@ class Purchase:
         else:
             self.ledger.mark_unknown(charge.charge_id, "Its worker died while the request was being sent.")
 
-    def _look_it_up(self, charge: Charge) -> None:
-        sent_at, audio_url = charge.sent_at or charge.planned_at, self.ledger.recovery(charge.charge_id).audio_url
+    def _look_it_up(self, charge: Charge, stop: threading.Event) -> None:
         try:
-            found = self.fal.find(charge.endpoint, audio_url or "", since=sent_at - timedelta(minutes=5))
+            found = self._on_the_list(charge)
         except Unreachable as error:
             raise OutcomeUnknown(self._quarantined(charge, str(error))) from None
         if found is not None:
             self.ledger.mark_accepted(charge.charge_id, request_id=found[0])
-        elif datetime.now(UTC) - sent_at > HORIZON[charge.provider]:
-            self.ledger.void_unknown(
-                charge.charge_id, "Not on the provider's list after the safe horizon: never accepted."
-            )
-        else:
+            return
+        # Counted from the first look that missed it, not from our own record of the sending: that clock may have been
+        # wrong, while `find` has just compared this one with the provider's.
+        now, horizon = datetime.now(UTC), HORIZON[charge.provider]
+        missing_for = now - self.ledger.note_missed(charge.charge_id, at=now)
+        if missing_for >= horizon:
+            why = "Not on the provider's list after the safe horizon: never accepted."
+            self.ledger.void_unknown(charge.charge_id, why)
+        elif horizon > WORTH_WAITING:
             raise OutcomeUnknown(self._quarantined(charge, "It is not on the provider's list yet."))
+        else:
+            pause(stop, self.settings.poll_seconds)
+
+    def _on_the_list(self, charge: Charge) -> tuple[str, dict[str, Any] | None] | None:
+        audio_url = self.ledger.recovery(charge.charge_id).audio_url or ""
+        return self.fal.find(charge.endpoint, audio_url, since=charge.sent_at or charge.planned_at)
 
     def _quarantined(self, charge: Charge, why: str) -> str:
         return (
@@ -180,15 +191,16 @@ class Purchase:
 
     # ---- accepted -> completed -> stored -> settled
     def _follow(self, charge: Charge, stop: threading.Event) -> None:
-        request_id = charge.request_id or ""
         deadline = datetime.now(UTC) + timedelta(seconds=LONGEST_WAIT_SECONDS)
         while datetime.now(UTC) < deadline:
             try:
-                state = self.fal.state(charge.endpoint, request_id)
+                state = self.fal.state(charge.endpoint, charge.request_id or "")
                 if state.is_completed:
                     return self._collect(charge, has_failed=bool(state.error))
             except Unreachable:  # the paid job runs on; ask again
                 pause(stop, 3 * self.settings.poll_seconds)
+            except Gone as gone:
+                return self._recover(charge, gone)
             if pause(stop, self.settings.poll_seconds):
                 return None
         raise VideoUnusable(
@@ -200,23 +212,40 @@ class Purchase:
         try:
             result = self.fal.result(charge.endpoint, charge.request_id or "", has_failed=has_failed)
         except RequestRefused as error:
-            end = self.ledger.reject if error.may_be_billed else self.ledger.refuse
-            end(charge.charge_id, str(error))
+            if not error.stops_the_run:  # a refused key says nothing about the job
+                end = self.ledger.reject if error.may_be_billed else self.ledger.refuse
+                end(charge.charge_id, str(error))
             raise
         self.ledger.mark_completed(charge.charge_id, result=result.answer, billable_units=result.billable_units)
 
+    def _recover(self, charge: Charge, gone: Gone) -> None:
+        """Results expire in an hour; the provider's list keeps the answer. A free draft is simply made again."""
+        if self.ledger.discard_draft(charge.charge_id, str(gone)):
+            return
+        found = self._on_the_list(charge)
+        if found is None or found[1] is None:
+            raise VideoUnusable(
+                f"{gone} {self.clip.clip_id} was accepted as request {charge.request_id} and may be billed; ask fal "
+                "about it. It is not bought again by itself."
+            )
+        self.ledger.mark_completed(charge.charge_id, result=found[1], billable_units=None)
+
     def _fetch(self, charge: Charge, stop: threading.Event) -> None:
         url = self._video_url(charge)
-        with self.store.workshop() as bench:
-            half = bench / "video.mp4"
-            self._download(url, half, stop)
-            sha256 = self.store.put(half)
-        self.ledger.mark_stored(charge.charge_id, video_sha256=sha256)
-        if charge.state == "settled" and sha256 != charge.video_sha256:
+        try:
+            with self.store.workshop() as bench:
+                half = bench / "video.mp4"
+                self._download(url, half, stop)
+                sha256 = self.store.put(half)
+        except Gone as gone:
+            if self.ledger.discard_draft(charge.charge_id, str(gone)):
+                return
             raise VideoUnusable(
-                f"The video of {self.clip.clip_id} was lost from the media store and fal now hands out "
-                "other bytes for it. It was paid; it is not bought again."
-            )
+                f"{gone} {self.clip.clip_id} was paid (request {charge.request_id}); ask fal for it. It is not bought "
+                "again by itself."
+            ) from None
+        if not self.ledger.mark_stored(charge.charge_id, video_sha256=sha256):
+            self.ledger.note_video(charge.charge_id, video_sha256=sha256)
 
     def _assert_whole(self, half: Path) -> None:
         """Junk or a cut file is never stored: it would pass as a video ever after (reliability.md 0.6)."""
@@ -250,5 +279,6 @@ class Purchase:
 
     def _settle(self, charge: Charge) -> None:
         seconds = probe(self.store.require(charge.video_sha256 or "")).video_seconds
-        units = billed_seconds(seconds)
+        # The provider's own count where it is the higher one: the budget must never believe less than the bill.
+        units = max(billed_seconds(seconds), math.ceil(charge.billable_units or 0))
         self.ledger.settle(charge.charge_id, billed_seconds=units, billed_usd=units * charge.usd_per_second)

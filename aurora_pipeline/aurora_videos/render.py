@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from ..errors import AuroraError, RequestRefused
-from ..gear.media_store import MediaStore
+from ..gear.media_store import MediaStore, key_of
 from ..parallel import Outcome, for_each, gather
 from ..progress import Progress
 from ..script_table import Campaign
 from ..settings import Settings
-from ..stage_tables import Failure, StageTable
+from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio import Speech
 from .ledger import open_ledger
-from .quote import Quote, QuotedClip, budget_limit, is_kept, quote_campaign
+from .quote import Quote, QuotedClip, budget_limit, is_kept, is_spoken, quote_campaign
 from .records import Charge, Video
 
 STAGE = "aurora_videos"
@@ -32,19 +33,34 @@ def render_campaign(
     *,
     run_id: str,
     progress: Progress,
+    approved: Quote | None = None,
 ) -> StageTable[Video]:
-    """Buy (or draft) every clip that has speech and is not bought yet.
+    """Buy (or draft) every clip that has today's speech and is not bought yet.
 
-    Raises `SpendRefused` before anything is sent when paid video was not asked for on purpose. A failed clip becomes
-    a `Failure`; its sentence says what it cost.
+    Raises `SpendRefused` before anything is sent when paid video was not asked for on purpose, or when the campaign
+    would now buy something else than the ``approved`` quote named. A failed clip becomes a `Failure`; its sentence
+    says what it cost.
     """
     settings.assert_may_spend(campaign.budget_usd)
     quote = quote_campaign(settings, campaign, speeches)
+    if approved is not None:
+        approved.assert_covers(quote)
     kept = {clip.clip_id for clip in quote.clips if is_kept(settings, clip)}
     missing = [clip for clip in quote.clips if clip.clip_id not in kept]
     progress.advance(STAGE, len(kept), len(quote.clips), f"{len(kept)} kept" if kept else "")
     outcomes = _buy(settings, campaign, missing, run_id, progress, len(quote.clips)) if missing else []
-    return _table(settings, campaign, quote, outcomes)
+    return _table(settings, campaign, quote, outcomes, _outdated(campaign, speeches))
+
+
+def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, ...]:
+    """Clips whose speech says another text or voice than the script does today."""
+    spoken = by_clip(speeches)
+    sentence = "The text or voice changed since it was spoken; run tts_audio first. Nothing was spent."
+    return tuple(
+        Failure(campaign.name, script.clip_id, STAGE, sentence)
+        for script in campaign.scripts
+        if script.clip_id in spoken and not is_spoken(script, spoken[script.clip_id])
+    )
 
 
 def _buy(
@@ -100,6 +116,7 @@ def _table(
     campaign: Campaign,
     quote: Quote,
     outcomes: list[Outcome[QuotedClip, tuple[Charge, bool]]],
+    outdated: tuple[Failure, ...],
 ) -> StageTable[Video]:
     good, bad = gather(outcomes)
     bought = {charge.fingerprint: (charge, is_ours) for charge, is_ours in good}
@@ -110,7 +127,7 @@ def _table(
         charge = bought[clip.request.fingerprint][0] if clip.request.fingerprint in bought else clip.charge
         if charge is not None:
             rows.append(_video(settings, clip, charge))
-    failures = tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
+    failures = outdated + tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
     return StageTable(tuple(rows), failures, made=len({c.charge_id for c, _ours in good} - _settled_before(quote)))
 
 
@@ -118,11 +135,31 @@ def _settled_before(quote: Quote) -> set[str]:
     return {clip.charge.charge_id for clip in quote.clips if clip.charge is not None and clip.charge.state == "settled"}
 
 
-def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
+@dataclass(frozen=True)
+class _Picture:
+    """What is remembered of a stored video, so that a kept one need not be opened again."""
+
+    width: int
+    height: int
+    fps: float
+    seconds: float
+
+
+def _seen(store: MediaStore, sha256: str) -> _Picture:
+    key = key_of(picture_of=sha256)
+    if (known := store.recall(key)) is not None:
+        return _Picture(**known)
     from ..gear.probe import probe
 
-    script, sha256, store = clip.request.script, charge.video_sha256 or "", MediaStore(settings.media)
     seen = probe(store.require(sha256))
+    picture = _Picture(seen.width, seen.height, seen.fps, seen.video_seconds)
+    store.remember(key, asdict(picture))
+    return picture
+
+
+def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
+    script, sha256, store = clip.request.script, charge.video_sha256 or "", MediaStore(settings.media)
+    seen = _seen(store, sha256)
     name = f"{script.clip_id}.DRAFT.mp4" if charge.provider == "studio" else f"{script.clip_id}.mp4"
     store.lay_out(sha256, settings.stage_folder(STAGE) / script.campaign / name)
     was_reused = (charge.campaign, charge.clip_id) != (script.campaign, script.clip_id)
@@ -142,7 +179,7 @@ def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
         width=seen.width,
         height=seen.height,
         fps=seen.fps,
-        seconds=seen.video_seconds,
+        seconds=seen.seconds,
         billed_seconds=charge.billed_seconds or 0,
         usd_per_second=charge.usd_per_second,
         usd=Decimal(0) if was_reused else charge.billed_usd or Decimal(0),

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "campaigns",
     "quote": "quote",
     "ask": "ask",
+    "release": "release",
     "up": "up",
     "studio": "studio",
 }

@@ -42,7 +42,7 @@ def _run(settings: Settings, campaign: str, *, is_agreed: bool) -> None:
     with progress_on_screen() as progress:
         job = Job(settings, campaign, run_id=uuid.uuid4().hex, door="cli", progress=progress)
         finished = run_campaign(job, approve=approve)
-    show_finished(finished, output=settings.output)
+    show_finished(finished, settings)
     if finished.failures:
         sys.exit(1)
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from ..aurora_videos.ledger import open_ledger
 from ..aurora_videos.quote import Quote
 from ..pipeline import Finished
+from ..settings import Settings
 from ..stage_tables import STAGES
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
@@ -44,7 +47,7 @@ class Lines:
         """Say so once at the start and once at the end of a stage."""
         if (stage, done == total) not in self._said:
             self._said.add((stage, done == total))
-            self._console.print(f"{stage}: {done} of {total}", highlight=False)
+            self._console.print(f"{stage}: {done} of {total}", markup=False, highlight=False)
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def progress_on_screen() -> Iterator[Bars | Lines]:
         BarColumn(24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console) as bars:
         yield Bars(bars)
@@ -75,40 +78,42 @@ def show_quote(quote: Quote) -> None:
         table.add_column(name, justify="right")
     for clip in quote.clips:
         price = f"${clip.price.usd_per_second}"
-        table.add_row(clip.clip_id, clip.standing, f"{clip.seconds:.2f}", price, f"${clip.usd:.2f}")
+        table.add_row(Text(clip.clip_id), clip.standing, f"{clip.seconds:.2f}", price, f"${clip.usd:.2f}")
     console = _stdout()
     console.print(table)
     left = "" if quote.left_usd is None else f"; ${quote.left_usd:.2f} of the budget is left"
     paid = "would cost" if quote.provider == "studio" else "will cost"
-    console.print(f"\n{len(quote.to_buy)} new clips {paid} ${quote.usd:.2f}{left}.", highlight=False)
+    worst = f" (at most ${quote.reserve_usd:.2f})" if quote.reserve_usd > quote.usd else ""
+    console.print(f"\n{len(quote.to_buy)} clips to buy {paid} ${quote.usd:.2f}{worst}{left}.", highlight=False)
     if quote.provider == "studio":
         console.print("The provider is the local studio: drafts, $0.00 paid.", highlight=False)
 
 
-def show_finished(finished: Finished, *, output: Path) -> None:
+def show_finished(finished: Finished, settings: Settings) -> None:
     """The table of clips, what is wrong with which, the money, and where everything is."""
     console = _stdout()
-    console.print(_headline(finished), highlight=False)
+    console.print(_headline(finished), markup=False, highlight=False)
     console.print(_clips(finished))
     for failure in finished.failures:
-        console.print(f"[red]{failure.clip_id}[/red] ({failure.stage}): {failure.sentence}", highlight=False)
-    console.print(_money(finished), highlight=False)
+        console.print(f"{failure.clip_id} ({failure.stage}): {failure.sentence}", markup=False, highlight=False)
+    for line in _money(finished, settings):
+        console.print(line, markup=False, highlight=False)
     places = {
-        "videos": output / "deliverables" / finished.campaign.name,
+        "videos": settings.stage_folder("deliverables") / finished.campaign.name,
         "report": finished.published.report,
         "DuckDB": finished.published.warehouse,
     }
     for name, place in places.items():
-        console.print(f"{name:<8}{_near(place)}", highlight=False, soft_wrap=True)
+        console.print(f"{name:<8}{_near(place)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _headline(finished: Finished) -> str:
-    clips = len(finished.campaign.scripts)
+    clips, title = len(finished.campaign.scripts), finished.campaign.title
     if finished.failures:
-        return f"\n{len({f.clip_id for f in finished.failures})} of {clips} clips of {finished.campaign.title} failed."
+        return f"\n{len({failure.clip_id for failure in finished.failures})} of {clips} clips of {title} failed."
     if finished.made == 0:
-        return f"\nNothing to do: all {clips} clips of {finished.campaign.title} are finished. $0.00."
-    return f"\n{finished.campaign.title}: {clips} clips are finished."
+        return f"\nNothing to do: all {clips} clips of {title} are finished. $0.00."
+    return f"\n{title}: {clips} clips are finished."
 
 
 def _clips(finished: Finished) -> Table:
@@ -122,26 +127,30 @@ def _clips(finished: Finished) -> Table:
     for video in finished.videos.rows:
         seen = quality.get(video.clip_id)
         verdict = seen.verdict if seen else "not delivered"
+        cost = "reused" if video.was_reused else f"${video.usd:.2f}"
         table.add_row(
-            video.clip_id,
+            Text(video.clip_id),
             f"{video.seconds:.2f}",
             str(video.billed_seconds),
-            f"${video.usd:.2f}",
-            f"[{_COLOURS.get(verdict, 'red')}]{verdict}[/]",
-            seen.reasons if seen else "",
+            cost,
+            Text(verdict, style=_COLOURS.get(verdict, "red")),
+            Text(seen.reasons if seen else ""),
         )
     return table
 
 
-def _money(finished: Finished) -> str:
-    videos = finished.videos.rows
-    total, seconds = sum((video.usd for video in videos), Decimal(0)), sum(video.billed_seconds for video in videos)
-    if all(video.is_draft for video in videos):
-        return (
-            f"\nDrafts from the local studio: $0.00 paid. At fal's price these {seconds} billed seconds would cost "
-            f"${total:.2f}."
+def _money(finished: Finished, settings: Settings) -> Iterator[str]:
+    drafts = [video for video in finished.videos.rows if video.is_draft]
+    if drafts:
+        seconds, usd = sum(video.billed_seconds for video in drafts), sum((v.usd for v in drafts), Decimal(0))
+        yield (
+            f"\nDrafts from the local studio: $0.00 paid. At fal's price their {seconds} billed seconds would cost "
+            f"${usd:.2f}."
         )
-    return f"\n{seconds} billed seconds, ${total:.2f}."
+    budget = open_ledger(settings.ledger).budget("fal", finished.campaign.name)
+    if settings.provider == "fal" or budget.settled_usd or budget.reserved_usd:
+        held = f" ${budget.reserved_usd:.2f} is held for what is not settled." if budget.reserved_usd else ""
+        yield f"\nBilled by fal for this campaign so far: ${budget.settled_usd:.2f}.{held}"
 
 
 def _near(place: Path) -> str:

@@ -18,8 +18,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -28,16 +29,27 @@ import fal_client
 import httpx
 
 from ..errors import AuroraError, BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
+from .secrets import scrub
 
 FAL_HOSTS = ("queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai")
 MEDIA_HOSTS = ("fal.media", "fal.ai", "storage.googleapis.com")  # and their subdomains
+# What a body of the wrong shape raises when it is taken apart, by us or by fal-client.
+MALFORMED = (KeyError, ValueError, TypeError, AttributeError)
 STUDIO_KEY = "local-studio"
 MAX_VIDEO_BYTES = 2 * 1024**3
 START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; bounds the horizon after which it is void
 
 
+CLOCK_SKEW_SECONDS = 60  # beyond this our clock and the provider's do not agree, and no horizon can be judged
+LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
+
+
 class Unreachable(AuroraError):
     """A read failed in passing; the job at the provider is not affected. Wait and ask again."""
+
+
+class Gone(AuroraError):
+    """The provider no longer knows the request or its file (results expire; a studio's folder may be emptied)."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ class FalConnection:
             return str(self.client.submit(endpoint, arguments, start_timeout=START_TIMEOUT_SECONDS).request_id)
         except fal_client.FalClientHTTPError as error:
             raise _submit_refusal(error) from None
-        except (httpx.HTTPError, KeyError, ValueError):
+        except (httpx.HTTPError, *MALFORMED):
             raise submit.why_not_again() from None
         finally:
             self._thread.submit = None
@@ -149,7 +161,9 @@ class FalConnection:
         """Where the request is in the queue. Raises `Unreachable` on any passing fault."""
         try:
             status = self.client.get_handle(endpoint, request_id).status(with_logs=True)
-        except (httpx.HTTPError, fal_client.FalClientHTTPError, KeyError, ValueError) as error:
+        except fal_client.FalClientHTTPError as error:
+            raise _read_failure(error.status_code, "did not say how the request is doing") from None
+        except (httpx.HTTPError, *MALFORMED) as error:
             raise Unreachable(f"fal did not say how the request is doing ({_name(error)}).") from None
         if isinstance(status, fal_client.Queued):
             return RequestState(is_completed=False, queue_position=status.position)
@@ -160,8 +174,8 @@ class FalConnection:
     def result(self, endpoint: str, request_id: str, *, has_failed: bool) -> Result:
         """The finished job's answer.
 
-        Raises `RequestRefused` with the model's reason when ``has_failed`` (or the model answers 4xx), and
-        `Unreachable` on a passing fault.
+        Raises `RequestRefused` with the model's reason when the job failed, `Gone` when the result has expired, and
+        `Unreachable` on a passing fault: a gateway's answer is never taken for the model's.
         """
         handle = self.client.get_handle(endpoint, request_id)
         try:
@@ -170,9 +184,9 @@ class FalConnection:
             raise Unreachable(f"fal did not hand out the result ({_name(error)}).") from None
         if response.status_code == 200 and not has_failed:
             return _result(response)
-        if has_failed or response.status_code in (400, 422):
+        if response.status_code == 422 or (has_failed and _is_the_models(response)):
             raise _model_refusal(response)
-        raise Unreachable(f"fal did not hand out the result (HTTP {response.status_code}).")
+        raise _read_failure(response.status_code, "did not hand out the result")
 
     def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
         """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
@@ -180,7 +194,8 @@ class FalConnection:
         None means that a complete, readable list does not hold it. Raises `Unreachable` when the list cannot be read
         or shows a request without its payload: then nothing is certain.
         """
-        matches = [item for item in self._listing(endpoint, since) if item["json_input"].get("audio_url") == audio_url]
+        listed = self._listing(endpoint, since - LISTING_WINDOW)
+        matches = [item for item in listed if item["json_input"].get("audio_url") == audio_url]
         if len(matches) > 1:
             raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
         return (str(matches[0]["request_id"]), matches[0].get("json_output")) if matches else None
@@ -195,11 +210,13 @@ class FalConnection:
                     params=query | ({"cursor": cursor} if cursor else {}),
                 )
                 page = response.raise_for_status().json()
-                items, cursor = page["items"], page.get("next_cursor")
-            except (httpx.HTTPError, KeyError, ValueError, TypeError) as error:
+                items, cursor = list(page["items"]), page.get("next_cursor")
+                has_payloads = all(isinstance(item["json_input"], dict) and item["request_id"] for item in items)
+            except (httpx.HTTPError, *MALFORMED) as error:
                 raise Unreachable(f"fal's list of requests could not be read ({_name(error)}).") from None
-            if any(not isinstance(item.get("json_input"), dict) for item in items):
+            if not has_payloads:
                 raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
+            _assert_clocks_agree(response)
             yield from items
             if not cursor:
                 return
@@ -212,20 +229,40 @@ class FalConnection:
             repository: Literal["fal", "fal_v3"] = "fal" if self.base_url else "fal_v3"
             return str(self.client.upload(data, content_type, file_name, repository=repository, fallback_repository=[]))
         except fal_client.FalClientHTTPError as error:
-            raise _submit_refusal(error) from None
-        except (httpx.HTTPError, KeyError, ValueError) as error:
+            # Never a doubt: an upload buys nothing, whatever became of it.
+            why = f"HTTP {error.status_code}: {_reason(error.response)}"
+            raise RequestRefused(
+                f"{file_name} could not be uploaded ({why}); run again. Nothing was spent.",
+                stops_the_run=error.status_code in (401, 402, 403),
+            ) from None
+        except (httpx.HTTPError, *MALFORMED) as error:
             raise RequestRefused(
                 f"{file_name} could not be uploaded ({_name(error)}); run again. Nothing was spent."
             ) from None
 
     def download(self, url: str, target: Path) -> None:
-        """Fetch a result's file whole. Raises `VideoUnusable` for a host or body that cannot be trusted."""
+        """Fetch a result's file whole.
+
+        Raises `Gone` when the provider no longer has it, `VideoUnusable` for a host or body that cannot be trusted.
+        """
+        url = self._here(url)
         self._assert_media_host(url)
         try:
             with httpx.Client(trust_env=not self.base_url, timeout=120, follow_redirects=False) as plain:
                 _stream(plain, url, target)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code in (404, 410):
+                raise Gone("fal no longer has the video's file.") from None
+            raise VideoUnusable(f"The video could not be downloaded (HTTP {error.response.status_code}).") from None
         except httpx.HTTPError as error:
             raise VideoUnusable(f"The video could not be downloaded ({_name(error)}).") from None
+
+    def _here(self, url: str) -> str:
+        """A studio's file at the studio's present address: its port is another one after a restart."""
+        parts = urlsplit(url)
+        if self.base_url and parts.hostname in ("127.0.0.1", "localhost"):
+            return f"{self.base_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        return url
 
     def _assert_media_host(self, url: str) -> None:
         parts = urlsplit(url)
@@ -270,6 +307,41 @@ def _to_base(request: httpx.Request, base_url: str) -> None:
     if request.url.host in FAL_HOSTS:
         request.url = httpx.URL(f"{base_url}/{request.url.host}{request.url.raw_path.decode('ascii')}")
         request.headers["Host"] = request.url.netloc.decode("ascii")
+
+
+def _read_failure(status_code: int, what: str) -> AuroraError:
+    """What a read's HTTP status means; the paid job at the provider is untouched by all of them."""
+    if status_code in (401, 402, 403):
+        return RequestRefused(
+            f"fal refused the account or key (HTTP {status_code}) and {what}. Mend that at fal, then run again to go "
+            "on; what was bought is not bought again.",
+            stops_the_run=True,
+        )
+    if status_code == 404:
+        return Gone(f"fal {what}: it no longer knows the request.")
+    return Unreachable(f"fal {what} (HTTP {status_code}).")
+
+
+def _is_the_models(response: httpx.Response) -> bool:
+    """True for an error body in fal's own form: JSON with a ``detail`` or fal's error header. nginx sends HTML."""
+    if response.status_code in (400, 401, 402, 403, 404, 408, 429):
+        return False
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return "x-fal-error-type" in response.headers or (isinstance(body, dict) and "detail" in body)
+
+
+def _assert_clocks_agree(response: httpx.Response) -> None:
+    """A wrong clock would judge the safe horizon wrongly, and void what was bought."""
+    try:
+        theirs = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        raise Unreachable("fal's list does not say what time it is there.") from None
+    apart = abs((datetime.now(UTC) - theirs).total_seconds())
+    if apart > CLOCK_SKEW_SECONDS:
+        raise Unreachable(f"This machine's clock is {apart:.0f} s off fal's; set it right, then run again.")
 
 
 def _request_id(body: str) -> str | None:
@@ -347,13 +419,6 @@ def _reason(response: httpx.Response) -> str:
         named = [item for item in detail if isinstance(item, dict)]
         detail = "; ".join(f"{item.get('type', 'error')}: {item.get('msg', '')}" for item in named)
     return scrub(str(detail))[:300] or f"HTTP {response.status_code}"
-
-
-def scrub(text: str) -> str:
-    """``text`` without the key and without the query part of any URL (signatures live there)."""
-    key = os.environ.get("FAL_KEY", "")
-    bare = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", " ".join(text.split()))
-    return bare.replace(key, "***") if key else bare
 
 
 def _name(error: Exception) -> str:

@@ -170,7 +170,7 @@ def _arguments(size: tuple[int, int], audio: Path, half: Path) -> list[str]:
         "metadata": f"comment={COMMENT}",
         "movflags": "+faststart",
     }
-    output = graph.output(video, ffmpeg.source(audio).audio, ffmpeg.target(half), **options)
+    output = graph.output(video, ffmpeg.source(audio)["a:0"], ffmpeg.target(half), **options)
     return ["-hide_banner", "-nostats", "-v", "error", "-y", *graph.get_args(output)]
 
 

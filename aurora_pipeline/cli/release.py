@@ -1,0 +1,29 @@
+"""`aurora release`: a person decides what the ledger must not."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import AuroraError
+from ..settings import from_environment
+
+
+@click.command()
+@click.argument("charge")
+@click.option("--yes", "is_agreed", is_flag=True, help="Do not ask.")
+def release(charge: str, *, is_agreed: bool) -> None:
+    """Free the money held by a CHARGE that was refused or lost, after you saw at fal that it was not billed.
+
+    Its clip may then be bought again. `aurora ask held_charges` lists them.
+    """
+    from ..aurora_videos.ledger import open_ledger
+
+    ledger = open_ledger(from_environment().ledger)
+    known = {row.charge_id: row for row in ledger.charges()}.get(charge)
+    if known is None or known.state not in ("rejected", "unknown"):
+        raise AuroraError(f"There is no held charge '{charge}'; `aurora ask held_charges` lists them.")
+    click.echo(f"{known.campaign}/{known.clip_id}: ${known.reserved_usd:.2f} held, {known.state}. {known.sentence}")
+    if not is_agreed:
+        click.confirm("Was it surely not billed?", abort=True, err=True)
+    ledger.release(charge, "Released by a person.")
+    click.echo("Released. The next run may buy this clip again.")

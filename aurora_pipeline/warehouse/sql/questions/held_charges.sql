@@ -1,0 +1,15 @@
+-- Which charges hold money without a video, and why?
+-- One row per held charge, oldest first. US dollars; `aurora release CHARGE_ID` frees one that was surely not billed.
+SELECT
+    charge_id,
+    provider,
+    campaign,
+    clip_id,
+    state,
+    reserved_usd,
+    request_id,
+    planned_at,
+    sentence
+FROM charges
+WHERE state IN ('rejected', 'unknown')
+ORDER BY planned_at
