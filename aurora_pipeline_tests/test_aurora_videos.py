@@ -16,7 +16,8 @@ from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.errors import Interrupted, OutcomeUnknown, OverBudget, RequestRefused, SpendRefused, VideoUnusable
 from aurora_pipeline.gear import ffmpeg
-from aurora_pipeline.gear.fal import Gone, RequestState, Result, Unreachable
+from aurora_pipeline.gear.fal import RequestState
+from aurora_pipeline.gear.fal_answers import Gone, Result, Unreachable
 from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.price_book import Price
 from aurora_pipeline.script_table import Script

@@ -10,7 +10,8 @@ import fal_client
 import pytest
 
 from aurora_pipeline.errors import BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
-from aurora_pipeline.gear import fal
+from aurora_pipeline.gear import fal, fal_answers
+from aurora_pipeline.gear.secrets import scrub
 
 ENDPOINT = "fal-ai/creatify/aurora"
 ACCEPTED = {"request_id": "r-1", "response_url": "https://evil/1", "status_url": "https://evil/2", "cancel_url": "x"}
@@ -164,7 +165,7 @@ def test_the_key_goes_to_no_host_that_an_answer_names(server, connection):
 def test_a_bad_poll_is_a_passing_fault(server, connection, answer):
     server.script = lambda handler: answer
 
-    with pytest.raises(fal.Unreachable):
+    with pytest.raises(fal_answers.Unreachable):
         connection.state(ENDPOINT, "r-1")
 
 
@@ -172,7 +173,7 @@ def test_a_bad_poll_is_a_passing_fault(server, connection, answer):
 def test_what_the_provider_no_longer_knows_is_gone(server, connection, read):
     server.script = lambda handler: _json(404, {"detail": "Request not found"})
 
-    with pytest.raises(fal.Gone):
+    with pytest.raises(fal_answers.Gone):
         _read(connection, read)
 
 
@@ -206,7 +207,7 @@ def _read(connection, read):
 def test_a_gateways_answer_is_never_taken_for_the_models(server, connection, answer, has_failed):
     server.script = lambda handler: answer
 
-    with pytest.raises(fal.Unreachable):
+    with pytest.raises(fal_answers.Unreachable):
         connection.result(ENDPOINT, "r-1", has_failed=has_failed)
 
 
@@ -274,7 +275,7 @@ def test_the_key_is_in_no_text_of_the_connection(monkeypatch):
     monkeypatch.setenv("FAL_KEY", "id:sentinel-secret")
 
     assert "sentinel" not in repr(fal.connect())
-    assert fal.scrub("Key id:sentinel-secret at https://x/y?sig=1") == "Key *** at https://x/y"
+    assert scrub("Key id:sentinel-secret at https://x/y?sig=1") == "Key *** at https://x/y"
 
 
 def test_fal_itself_is_left_as_it_is():
@@ -306,7 +307,7 @@ class TestLookingUpALostRequest:
         server.clock_is_off_by = seconds
         server.script = lambda handler: _json(200, {"items": []})
 
-        with pytest.raises(fal.Unreachable, match=r"clock is 3.* s off"):
+        with pytest.raises(fal_answers.Unreachable, match=r"clock is 3.* s off"):
             connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
 
     @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ class TestLookingUpALostRequest:
     def test_a_list_that_leaves_doubt_decides_nothing(self, server, connection, page):
         server.script = lambda handler: _json(200, page)
 
-        with pytest.raises(fal.Unreachable):
+        with pytest.raises(fal_answers.Unreachable):
             connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
 
 
@@ -338,5 +339,5 @@ def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connecti
 
 
 def test_a_file_that_is_no_longer_there_is_gone(server, connection, tmp_path):
-    with pytest.raises(fal.Gone):
+    with pytest.raises(fal_answers.Gone):
         connection.download(f"{server.url}/v.mp4", tmp_path / "v.mp4")

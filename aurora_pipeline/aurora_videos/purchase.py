@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, VideoUnusable
-from ..gear.fal import FalConnection, Gone, Unreachable
+from ..gear.fal import FalConnection
+from ..gear.fal_answers import Gone, Unreachable
 from ..gear.media_store import MediaStore
 from ..gear.probe import probe
 from ..parallel import pause

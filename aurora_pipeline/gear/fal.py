@@ -12,15 +12,12 @@ waits.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -29,27 +26,30 @@ import fal_client
 import httpx
 
 from ..errors import AuroraError, BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
-from .secrets import scrub
+from .fal_answers import (
+    MALFORMED,
+    Gone,
+    Result,
+    Unreachable,
+    assert_clocks_agree,
+    is_the_models,
+    model_refusal,
+    name_of,
+    read_failure,
+    reason_in,
+    request_id_in,
+    result_in,
+    submit_refusal,
+)
 
 FAL_HOSTS = ("queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai")
 MEDIA_HOSTS = ("fal.media", "fal.ai", "storage.googleapis.com")  # and their subdomains
-# What a body of the wrong shape raises when it is taken apart, by us or by fal-client.
-MALFORMED = (KeyError, ValueError, TypeError, AttributeError)
 STUDIO_KEY = "local-studio"
 MAX_VIDEO_BYTES = 2 * 1024**3
 START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; bounds the horizon after which it is void
 
 
-CLOCK_SKEW_SECONDS = 60  # beyond this our clock and the provider's do not agree, and no horizon can be judged
 LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
-
-
-class Unreachable(AuroraError):
-    """A read failed in passing; the job at the provider is not affected. Wait and ask again."""
-
-
-class Gone(AuroraError):
-    """The provider no longer knows the request or its file (results expire; a studio's folder may be emptied)."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,6 @@ class RequestState:
     queue_position: int | None = None
     last_log: str = ""
     error: str = ""
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished job's answer, and the billed units its header named (None when it named none)."""
-
-    answer: dict[str, Any]
-    billable_units: Decimal | None
 
 
 @dataclass
@@ -130,7 +122,7 @@ class FalConnection:
         try:
             return str(self.client.submit(endpoint, arguments, start_timeout=START_TIMEOUT_SECONDS).request_id)
         except fal_client.FalClientHTTPError as error:
-            raise _submit_refusal(error) from None
+            raise submit_refusal(error) from None
         except (httpx.HTTPError, *MALFORMED):
             raise submit.why_not_again() from None
         finally:
@@ -153,7 +145,7 @@ class FalConnection:
         submit.status_code = response.status_code
         if response.status_code == 200:
             body = response.read().decode("utf-8", "replace")
-            if (request_id := _request_id(body)) is not None:
+            if (request_id := request_id_in(body)) is not None:
                 submit.on_reply(request_id, body)
 
     # ---- reads
@@ -162,9 +154,9 @@ class FalConnection:
         try:
             status = self.client.get_handle(endpoint, request_id).status(with_logs=True)
         except fal_client.FalClientHTTPError as error:
-            raise _read_failure(error.status_code, "did not say how the request is doing") from None
+            raise read_failure(error.status_code, "did not say how the request is doing") from None
         except (httpx.HTTPError, *MALFORMED) as error:
-            raise Unreachable(f"fal did not say how the request is doing ({_name(error)}).") from None
+            raise Unreachable(f"fal did not say how the request is doing ({name_of(error)}).") from None
         if isinstance(status, fal_client.Queued):
             return RequestState(is_completed=False, queue_position=status.position)
         logs = getattr(status, "logs", None) or [{}]
@@ -181,12 +173,12 @@ class FalConnection:
         try:
             response = handle.client.get(handle.response_url)
         except httpx.HTTPError as error:
-            raise Unreachable(f"fal did not hand out the result ({_name(error)}).") from None
+            raise Unreachable(f"fal did not hand out the result ({name_of(error)}).") from None
         if response.status_code == 200 and not has_failed:
-            return _result(response)
-        if response.status_code == 422 or (has_failed and _is_the_models(response)):
-            raise _model_refusal(response)
-        raise _read_failure(response.status_code, "did not hand out the result")
+            return result_in(response)
+        if response.status_code == 422 or (has_failed and is_the_models(response)):
+            raise model_refusal(response)
+        raise read_failure(response.status_code, "did not hand out the result")
 
     def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
         """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
@@ -213,10 +205,10 @@ class FalConnection:
                 items, cursor = list(page["items"]), page.get("next_cursor")
                 has_payloads = all(isinstance(item["json_input"], dict) and item["request_id"] for item in items)
             except (httpx.HTTPError, *MALFORMED) as error:
-                raise Unreachable(f"fal's list of requests could not be read ({_name(error)}).") from None
+                raise Unreachable(f"fal's list of requests could not be read ({name_of(error)}).") from None
             if not has_payloads:
                 raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
-            _assert_clocks_agree(response)
+            assert_clocks_agree(response)
             yield from items
             if not cursor:
                 return
@@ -230,14 +222,14 @@ class FalConnection:
             return str(self.client.upload(data, content_type, file_name, repository=repository, fallback_repository=[]))
         except fal_client.FalClientHTTPError as error:
             # Never a doubt: an upload buys nothing, whatever became of it.
-            why = f"HTTP {error.status_code}: {_reason(error.response)}"
+            why = f"HTTP {error.status_code}: {reason_in(error.response)}"
             raise RequestRefused(
                 f"{file_name} could not be uploaded ({why}); run again. Nothing was spent.",
                 stops_the_run=error.status_code in (401, 402, 403),
             ) from None
         except (httpx.HTTPError, *MALFORMED) as error:
             raise RequestRefused(
-                f"{file_name} could not be uploaded ({_name(error)}); run again. Nothing was spent."
+                f"{file_name} could not be uploaded ({name_of(error)}); run again. Nothing was spent."
             ) from None
 
     def download(self, url: str, target: Path) -> None:
@@ -255,7 +247,7 @@ class FalConnection:
                 raise Gone("fal no longer has the video's file.") from None
             raise VideoUnusable(f"The video could not be downloaded (HTTP {error.response.status_code}).") from None
         except httpx.HTTPError as error:
-            raise VideoUnusable(f"The video could not be downloaded ({_name(error)}).") from None
+            raise VideoUnusable(f"The video could not be downloaded ({name_of(error)}).") from None
 
     def _here(self, url: str) -> str:
         """A studio's file at the studio's present address: its port is another one after a restart."""
@@ -309,48 +301,6 @@ def _to_base(request: httpx.Request, base_url: str) -> None:
         request.headers["Host"] = request.url.netloc.decode("ascii")
 
 
-def _read_failure(status_code: int, what: str) -> AuroraError:
-    """What a read's HTTP status means; the paid job at the provider is untouched by all of them."""
-    if status_code in (401, 402, 403):
-        return RequestRefused(
-            f"fal refused the account or key (HTTP {status_code}) and {what}. Mend that at fal, then run again to go "
-            "on; what was bought is not bought again.",
-            stops_the_run=True,
-        )
-    if status_code == 404:
-        return Gone(f"fal {what}: it no longer knows the request.")
-    return Unreachable(f"fal {what} (HTTP {status_code}).")
-
-
-def _is_the_models(response: httpx.Response) -> bool:
-    """True for an error body in fal's own form: JSON with a ``detail`` or fal's error header. nginx sends HTML."""
-    if response.status_code in (400, 401, 402, 403, 404, 408, 429):
-        return False
-    try:
-        body = response.json()
-    except ValueError:
-        return False
-    return "x-fal-error-type" in response.headers or (isinstance(body, dict) and "detail" in body)
-
-
-def _assert_clocks_agree(response: httpx.Response) -> None:
-    """A wrong clock would judge the safe horizon wrongly, and void what was bought."""
-    try:
-        theirs = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
-        raise Unreachable("fal's list does not say what time it is there.") from None
-    apart = abs((datetime.now(UTC) - theirs).total_seconds())
-    if apart > CLOCK_SKEW_SECONDS:
-        raise Unreachable(f"This machine's clock is {apart:.0f} s off fal's; set it right, then run again.")
-
-
-def _request_id(body: str) -> str | None:
-    try:
-        return str(json.loads(body)["request_id"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def _stream(plain: httpx.Client, url: str, target: Path) -> None:
     with plain.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response, target.open("wb") as file:
         response.raise_for_status()
@@ -365,65 +315,6 @@ def _stream(plain: httpx.Client, url: str, target: Path) -> None:
             f"The download ended after {written} of {promised} bytes; run again to fetch it again. "
             "It is not bought again."
         )
-
-
-def _result(response: httpx.Response) -> Result:
-    try:
-        answer = response.json()
-    except ValueError:
-        raise Unreachable("fal's result is not JSON.") from None
-    if not isinstance(answer, dict):
-        raise Unreachable("fal's result is not a JSON object.")
-    units = response.headers.get("x-fal-billable-units")
-    try:
-        return Result(answer, None if units is None else Decimal(units))
-    except InvalidOperation:
-        return Result(answer, None)
-
-
-def _submit_refusal(error: fal_client.FalClientHTTPError) -> AuroraError:
-    code, why = error.status_code, _reason(error.response)
-    if code in (401, 402, 403):
-        return RequestRefused(
-            f"fal refused the account or key (HTTP {code}: {why}). Mend that at fal, then run again. "
-            "Nothing was spent.",
-            stops_the_run=True,
-        )
-    if code >= 500:
-        return OutcomeUnknown(
-            f"fal answered HTTP {code} to the request, so it may have been accepted. Its money stays "
-            "reserved; the next run looks it up before anything else."
-        )
-    return RequestRefused(
-        f"fal refused the request (HTTP {code}: {why}). Nothing was accepted.", may_be_billed=code == 422
-    )
-
-
-def _model_refusal(response: httpx.Response) -> RequestRefused:
-    # fal's billing rule: 5xx is never charged; a 422 may be, if a runner spent GPU time before it
-    may_be_billed = response.status_code < 500
-    cost = "fal may bill for it, so its money stays reserved" if may_be_billed else "fal does not bill for it"
-    return RequestRefused(
-        f"Aurora could not make this clip ({_reason(response)}); {cost}.", may_be_billed=may_be_billed
-    )
-
-
-def _reason(response: httpx.Response) -> str:
-    """What an error body says, as one line without inputs, keys or URL signatures."""
-    try:
-        body = response.json()
-    except ValueError:
-        return f"HTTP {response.status_code}"
-    detail = body.get("detail", body.get("error", "")) if isinstance(body, dict) else body
-    if isinstance(detail, list):
-        named = [item for item in detail if isinstance(item, dict)]
-        detail = "; ".join(f"{item.get('type', 'error')}: {item.get('msg', '')}" for item in named)
-    return scrub(str(detail))[:300] or f"HTTP {response.status_code}"
-
-
-def _name(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    return f"HTTP {status}" if status else type(error).__name__
 
 
 def _keep_loopback_off_proxies() -> None:
