@@ -7,8 +7,8 @@
                    |          +-> refused | rejected | unknown (may have been accepted: held, looked up, never resent)
                    +-> voided  nothing was sent
 
-SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE) or Postgres; the same statements on both. On SQLite
-every transaction also holds a lock file: Python links SQLite 3.40, whose WAL-reset bug needs two overlapping
+SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE); the statements are Postgres's too, untested yet.
+Every transaction also holds a lock file: Python links SQLite 3.40, whose WAL-reset bug needs two overlapping
 checkpoints (reference/duckdb.md 2b). Each arrow is one transaction, guarded by the state it starts from, so that two
 workers following one request cannot settle it twice. Money is kept as whole micro-dollars.
 """
