@@ -21,12 +21,13 @@ from .errors import AuroraError, WarehouseLost
 from .progress import Progress, Silent
 from .script_table import Campaign, Script
 from .settings import Settings
-from .stage_tables import STAGES, Failure, StageTable, read_failures, read_rows, table_file, write_rows, write_table
+from .stage_tables import STAGES, Failure, StageTable, read_rows, write_rows, write_table
 from .tts_audio import Speech
 
 if TYPE_CHECKING:
     from .aurora_videos.quote import Quote
     from .warehouse import CampaignFacts
+    from .warehouse.known import RowReader
 
 QUALITY = "deliverables.quality"  # the deliverables stage's second table
 
@@ -161,12 +162,14 @@ def warehouse(job: Job) -> Published:
 
 
 def rebuild_warehouse(settings: Settings) -> None:
-    """Make the warehouse anew from the ledger and the stage tables of every campaign that has run."""
-    from .script_table import campaign_names, read_campaign
+    """Make the warehouse anew from the ledger and the stage tables of every campaign that was ever run.
+
+    A campaign whose folder is gone or broken keeps its charges, its runs and whatever else can be read.
+    """
+    from .warehouse.known import known_campaigns, readable_rows
     from .warehouse.load import rebuild
 
-    have_run = [name for name in campaign_names(settings) if table_file(settings, "script_table", name).exists()]
-    rebuild(settings, [gather_facts(settings, read_campaign(settings, name)) for name in have_run])
+    rebuild(settings, (gather_facts(settings, each, read=readable_rows) for each in known_campaigns(settings)))
 
 
 def quote_campaign(job: Job) -> Quote:
@@ -191,20 +194,20 @@ def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: N
     return Finished(campaign, speech, aurora_videos(job, approved=quote), deliverables(job), warehouse(job))
 
 
-def gather_facts(settings: Settings, campaign: Campaign) -> CampaignFacts:
+def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = read_rows) -> CampaignFacts:
     """Everything the stages and the ledger hold about one campaign, as it is now."""
     from .aurora_videos.ledger import open_ledger
     from .warehouse import CampaignFacts
 
     name, ledger = campaign.name, open_ledger(settings.ledger)
-    videos = read_rows(settings, "aurora_videos", name, Video)
+    videos = read(settings, "aurora_videos", name, Video)
     return CampaignFacts(
         campaign=campaign,
-        speeches=read_rows(settings, "tts_audio", name, Speech),
+        speeches=read(settings, "tts_audio", name, Speech),
         videos=videos,
-        deliverables=read_rows(settings, "deliverables", name, Deliverable),
-        quality=read_rows(settings, QUALITY, name, Quality),
-        failures=tuple(failure for stage in STAGES for failure in read_failures(settings, stage, name)),
+        deliverables=read(settings, "deliverables", name, Deliverable),
+        quality=read(settings, QUALITY, name, Quality),
+        failures=tuple(failure for stage in STAGES for failure in read(settings, f"{stage}.failures", name, Failure)),
         charges=tuple(ledger.charges(campaign=name, charge_ids=[video.charge_id for video in videos])),
         stage_runs=tuple(ledger.stage_runs(campaign=name)),
     )

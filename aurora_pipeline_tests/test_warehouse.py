@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import hashlib
+import io
 import pickle
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,20 +22,26 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
+from aurora_pipeline import pipeline
+from aurora_pipeline.aurora_videos.ledger import Plan, open_ledger
+from aurora_pipeline.aurora_videos.ledger_tables import STATES
 from aurora_pipeline.aurora_videos.records import Charge, StageRun, Video
+from aurora_pipeline.cli import aurora
 from aurora_pipeline.deliverables.records import Deliverable, Quality
 from aurora_pipeline.errors import WarehouseFailed, WarehouseLost
 from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
-from aurora_pipeline.stage_tables import Failure
+from aurora_pipeline.stage_tables import Failure, write_rows
 from aurora_pipeline.tts_audio.records import Speech, Word
-from aurora_pipeline.warehouse import load, publish, statements
+from aurora_pipeline.warehouse import load, publish, rows, statements
 from aurora_pipeline.warehouse.load import load_campaign, rebuild
 from aurora_pipeline.warehouse.questions import ask, frame, questions
 from aurora_pipeline.warehouse.records import CampaignFacts
+from aurora_pipeline_tests.conftest import REPOSITORY
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 PRICE = Decimal("0.14")
@@ -143,7 +152,7 @@ def summer(**changed: Any) -> CampaignFacts:
     scripts = (a_script("summer", "s1", 2, voice="bo", portrait="ben.png"), a_script("summer", "s2", 3))
     facts = CampaignFacts(
         campaign=Campaign("summer", "Summer", None, Path("summer"), DeliverySettings(), scripts, "hash-2"),
-        speeches=[a_speech("summer", "s1", 3.25), a_speech("summer", "s2", 9.4, s2.speech_sha256)],
+        speeches=[replace(a_speech("summer", "s1", 3.25), voice="bo"), a_speech("summer", "s2", 9.4, s2.speech_sha256)],
         videos=[s1, s2],
         deliverables=[*files_of(s1), *files_of(s2)],
         quality=[a_quality(s1, "pass"), a_quality(s2, "pass")],
@@ -260,6 +269,19 @@ def test_reuse_savings_are_the_list_price_of_what_was_not_bought_again(both: Set
     ]
 
 
+def test_a_renamed_clip_saves_nothing(settings: Settings) -> None:
+    renamed = a_video(DRAFT_S1, campaign="summer", clip_id="s-eins", seconds=3.25)
+    campaign = replace(summer().campaign, scripts=(a_script("summer", "s-eins", 2), a_script("summer", "s2", 3)))
+    load_campaign(settings, spring())
+
+    load_campaign(settings, summer(campaign=campaign, videos=[renamed, summer().videos[1]]))
+
+    assert answer(settings, "reuse_savings")[1:] == [
+        ("summer", False, 1, 1, 10, usd("1.40")),  # bought for spring's c1, which is still there
+        ("summer", True, 1, 0, 0, usd("0")),
+    ]
+
+
 def test_quality_by_voice_and_portrait_counts_verdicts(both: Settings) -> None:
     columns = ("language", "voice", "portrait", "measured_clips", "pass", "warn", "fail")
 
@@ -332,13 +354,99 @@ def test_lineage_ends_when_a_finished_file_is_byte_for_byte_its_video(settings: 
     assert rows == [(0, "master"), (0, "video"), (1, "portrait"), (1, "speech"), (2, "script")]
 
 
+def edited(facts: CampaignFacts) -> CampaignFacts:
+    """s1 with another text, voice and portrait, spoken, rendered and delivered anew."""
+    script, s2 = facts.campaign.scripts
+    new = replace(script, text="Bye now.", voice="zoe", portrait="eve.png", portrait_sha256="portrait-eve", line=9)
+    speech = replace(facts.speeches[0], text="Bye now.", voice="zoe", sha256="speech-bye")
+    video = replace(facts.videos[0], sha256="video-bye", speech_sha256="speech-bye", portrait_sha256="portrait-eve",
+                    request_id="request-bye", charge_id="s1-bye")  # fmt: skip
+    files = [replace(made, sha256=f"{made.sha256}-bye") for made in files_of(video)]
+    charges = [*facts.charges, replace(DRAFT_S1, charge_id="s1-bye", video_sha256="video-bye")]
+    return replace(
+        facts,
+        campaign=replace(facts.campaign, scripts=(new, s2)),
+        speeches=[speech, facts.speeches[1]],
+        videos=[video, facts.videos[1]],
+        deliverables=[*files, *facts.deliverables[2:]],
+        charges=charges,
+    )
+
+
+OF_A_FILE = ("text", "voice", "portrait", "request_id", "charge_id")
+
+
+def test_lineage_of_last_weeks_file_leads_to_what_it_says_although_the_clip_was_edited_since(
+    settings: Settings,
+) -> None:
+    load_campaign(settings, summer())
+    before = answer(settings, "lineage", *OF_A_FILE, "kind", "sha256", file_sha256="master-summer-s1")
+
+    load_campaign(settings, edited(summer()))
+
+    old = answer(settings, "lineage", *OF_A_FILE, "kind", "sha256", file_sha256="master-summer-s1")
+    new = answer(settings, "lineage", *OF_A_FILE, file_sha256="master-summer-s1-bye")
+    assert old == before
+    assert len(old) == 5
+    assert {row[:5] for row in old} == {("Hello from s1.", "bo", "ben.png", "request-s1", "s1")}
+    assert set(new) == {("Bye now.", "zoe", "eve.png", "request-bye", "s1-bye")}
+
+
+def test_lineage_tells_the_spoken_text_and_not_the_row_that_was_edited_before_the_video_was_made(
+    settings: Settings,
+) -> None:
+    facts = summer()
+    script, s2 = facts.campaign.scripts
+    ahead = replace(facts.campaign, scripts=(replace(script, text="Bye now.", voice="zoe"), s2))
+
+    load_campaign(settings, replace(facts, campaign=ahead))
+
+    said = answer(settings, "lineage", "text", "voice", file_sha256="master-summer-s1")
+    files = answer(settings, "lineage_of_deliverables", "rendition", "text", "voice", "language", "portrait")
+    assert set(said) == {("Hello from s1.", "bo")}
+    assert files[:2] == [("master", "Hello from s1.", "bo", "en", "ben.png"),
+                         ("poster", "Hello from s1.", "bo", "en", "ben.png")]  # fmt: skip
+
+
+def test_a_finished_file_keeps_its_request_when_a_newer_video_waits_for_its_files(settings: Settings) -> None:
+    facts, later = summer(), edited(summer())
+    load_campaign(settings, facts)
+
+    load_campaign(settings, replace(later, deliverables=facts.deliverables))
+
+    files = answer(settings, "lineage_of_deliverables", "rendition", "text", "provider", "request_id", "charge_id")
+    assert files[0] == ("master", "Hello from s1.", "studio", "request-s1", "s1")
+
+
+def test_a_removed_clips_files_keep_their_lineage(settings: Settings) -> None:
+    facts = summer()
+    load_campaign(settings, facts)
+
+    load_campaign(settings, CampaignFacts(replace(facts.campaign, scripts=facts.campaign.scripts[1:])))
+
+    rows = answer(settings, "lineage", "text", "request_id", "script_line", file_sha256="master-summer-s1")
+    assert set(rows) == {("Hello from s1.", "request-s1", None)}
+    assert len(rows) == 5
+
+
+def test_a_draft_is_not_said_to_be_made_with_a_prompt_written_since(settings: Settings) -> None:
+    load_campaign(settings, summer())
+    script, s2 = summer().campaign.scripts
+    now = replace(summer().campaign, scripts=(replace(script, prompt="Smile."), s2))
+
+    load_campaign(settings, summer(campaign=now))
+
+    told = answer(settings, "lineage", "parameters", file_sha256="video-s1")[0]
+    assert "Smile." not in told[0]
+
+
 def test_lineage_of_an_unknown_file_is_empty(both: Settings) -> None:
     assert answer(both, "lineage", file_sha256="nobody") == []
 
 
 def test_every_deliverable_has_one_line_of_lineage_with_its_charge(both: Settings) -> None:
-    columns = ("file", "script_line", "voice", "speech_sha256", "request_id", "charge_id", "charged_to_campaign", "billed_usd",
-               "paid_usd")  # fmt: skip
+    columns = ("file", "script_line", "voice", "speech_sha256", "request_id", "charge_id",
+               "charged_to_campaign", "billed_usd", "paid_usd")  # fmt: skip
 
     rows = answer(both, "lineage_of_deliverables", *columns)
 
@@ -403,6 +511,40 @@ def test_a_charge_is_brought_up_to_date_and_never_set_back(settings: Settings) -
     assert answer(settings, "spend_by_campaign", "paid_usd", "held_usd")[0] == (usd("1.40"), usd("0"))
 
 
+def test_a_charge_settles_although_the_clock_was_set_back(settings: Settings) -> None:
+    in_flight = replace(BOUGHT_C1, state="accepted", billed_seconds=None, billed_usd=None, settled_at=None)
+    load_campaign(settings, spring(charges=[in_flight]))
+
+    load_campaign(settings, spring(charges=[replace(BOUGHT_C1, settled_at=NOON - timedelta(hours=2))]))
+
+    assert answer(settings, "spend_by_campaign", "paid_usd", "held_usd")[0] == (usd("1.40"), usd("0"))
+
+
+LATER_STATES = [
+    ("planned", "reserved"), ("reserved", "sending"), ("reserved", "voided"), ("sending", "unknown"),
+    ("sending", "accepted"), ("sending", "refused"), ("sending", "rejected"), ("unknown", "accepted"),
+    ("unknown", "voided"), ("accepted", "completed"), ("accepted", "refused"), ("accepted", "rejected"),
+    ("completed", "stored"), ("stored", "settled"), ("rejected", "voided"), ("settled", "voided"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), LATER_STATES)
+def test_the_later_state_of_a_charge_wins_whoever_comes_last(before: str, after: str) -> None:
+    with duckdb.connect() as memory:
+        memory.execute(statements.statement("schema", "charges").sql)
+        for states in ((before, after), (after, before)):
+            memory.execute("DELETE FROM charges")
+            for state in states:
+                facts = spring(charges=[replace(BOUGHT_C1, state=state)])
+                load._insert(memory, "charges", rows.charge_rows(facts))
+
+            assert memory.execute("SELECT state FROM charges").fetchall() == [(after,)]
+
+
+def test_every_state_of_the_ledger_has_its_rank() -> None:
+    assert {state for pair in LATER_STATES for state in pair} == set(STATES)
+
+
 def test_sizes_of_stored_media_come_from_the_store_with_relative_names(settings: Settings) -> None:
     store, facts = MediaStore(settings.media), summer()
     with store.workshop() as bench:
@@ -422,6 +564,39 @@ def test_an_empty_campaign_can_be_loaded_and_asked(settings: Settings) -> None:
 
     for question in questions():
         ask(settings, question.name, **dict.fromkeys(question.parameters, "x"))
+
+
+def test_a_campaign_whose_every_clip_failed_shows_its_charges_and_why(settings: Settings) -> None:
+    failures = [Failure("spring", script.clip_id, "aurora_videos", "The queue is full.") for script in
+                spring().campaign.scripts]  # fmt: skip
+    charges = [IN_DOUBT_C6, REFUSED_C6]
+
+    load_campaign(
+        settings, spring(videos=[], deliverables=[], quality=[], failures=failures, charges=charges, stage_runs=[])
+    )
+
+    assert answer(settings, "spend_by_campaign", "campaign", "paid_usd", "held_usd") == [("spring", 0, usd("0.84"))]
+    assert answer(settings, "failures_by_cause", "clips", "cause") == [(7, "The queue is full.")]
+    for question in questions():
+        ask(settings, question.name, **dict.fromkeys(question.parameters, "x"))
+
+
+def test_the_status_of_many_clips_is_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(tuple[Any, ...]):
+        passes = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            Counted.passes += 1
+            return super().__iter__()
+
+    scripts = tuple(a_script("spring", f"c{n}", n) for n in range(50))
+    speeches = Counted(a_speech("spring", f"c{n}", 1.0) for n in range(50))
+    facts = CampaignFacts(replace(spring().campaign, scripts=scripts), speeches=speeches)
+
+    statuses = rows.clip_statuses(facts)
+
+    assert Counted.passes == 1
+    assert {status["why"] for status in statuses.values()} == {"Its video is not made yet."}
 
 
 def test_only_the_last_three_versions_stay_and_the_link_is_relative(settings: Settings) -> None:
@@ -456,6 +631,29 @@ def test_rebuilding_gives_equal_content(settings: Settings, tmp_path: Path) -> N
     rebuild(other, [spring(), summer()])
 
     assert content(other) == content(settings)
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["from the private file", "from the published one"])
+def test_a_rebuild_keeps_the_lineage_of_older_files(settings: Settings, *, is_lost: bool) -> None:
+    load_campaign(settings, summer())
+    load_campaign(settings, edited(summer()))
+    before = content(settings)
+    if is_lost:
+        damage(publish.private_file(settings))
+
+    rebuild(settings, [edited(summer())])
+
+    assert content(settings) == before
+    assert len(answer(settings, "lineage", file_sha256="master-summer-s1")) == 5
+
+
+def test_a_rebuild_keeps_the_title_and_budget_of_a_campaign_whose_files_are_gone(loaded: Settings) -> None:
+    before = content(loaded)
+    gone = Campaign("spring", "spring", None, Path("spring"), DeliverySettings(), spring().campaign.scripts, "")
+
+    rebuild(loaded, [spring(campaign=gone)])
+
+    assert content(loaded) == before
 
 
 def damage(file: Path) -> None:
@@ -499,6 +697,233 @@ def test_a_private_file_of_another_version_is_not_written_to(loaded: Settings, m
 
     with pytest.raises(WarehouseLost, match="was made by another version of aurora_pipeline"):
         load_campaign(loaded, spring())
+
+
+# ---- through the pipeline: the ledger and the stage tables on disk
+def a_folder(settings: Settings, name: str, rows: str = "hello,Hi there.\ntwo,Yes.\n") -> Path:
+    folder = settings.campaigns / name
+    folder.mkdir(parents=True)
+    settings.avatars.mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / "data" / "avatars" / "ana.png", settings.avatars)
+    yaml = f"name: {name.title()}\nbudget_usd: 5\ndefaults: {{portrait: ana, resolution: 480p}}\n"
+    (folder / "campaign.yaml").write_text(yaml, encoding="utf-8")
+    (folder / "scripts.csv").write_text(f"clip_id,text\n{rows}", encoding="utf-8")
+    return folder
+
+
+def was_run(settings: Settings, name: str, *, paid: Sequence[str]) -> pipeline.Job:
+    """A campaign through all its stages; ``paid`` are the clips that have a video, each with a settled charge."""
+    job = pipeline.Job(settings, name, f"run-{name}")
+    scripts = pipeline.script_table(job).scripts
+    speeches = [replace(a_speech(name, script.clip_id, 1.0), text=script.text) for script in scripts]
+    videos = [a_video(in_the_ledger(settings, name, clip_id), seconds=0.9) for clip_id in paid]
+    made = [made for video in videos for made in files_of(video)]
+    write_rows(settings, "tts_audio", name, Speech, speeches)
+    write_rows(settings, "aurora_videos", name, Video, videos)
+    write_rows(settings, "deliverables", name, Deliverable, made)
+    write_rows(settings, pipeline.QUALITY, name, Quality, [a_quality(video, "pass") for video in videos])
+    return job
+
+
+def in_the_ledger(settings: Settings, campaign: str, clip_id: str, text: str = "first") -> Charge:
+    ledger, charge_id = open_ledger(settings.ledger), f"{campaign}-{clip_id}-{text}"
+    plan = Plan(charge_id, "fal", f"print-{charge_id}", campaign, clip_id, "run-1", "aurora", "480p", 1.0,
+                Decimal("0.07"), "fal.ai", Decimal("0.07"))  # fmt: skip
+    ledger.claim(plan, limit_usd=Decimal(5))
+    ledger.mark_sending(charge_id, audio_url="https://v3.fal.media/a.wav")
+    ledger.mark_accepted(charge_id, request_id=f"request-{charge_id}")
+    ledger.mark_completed(charge_id, result={}, billable_units=None)
+    ledger.mark_stored(charge_id, video_sha256=f"video-{charge_id}")
+    ledger.settle(charge_id, billed_seconds=1, billed_usd=Decimal("0.07"))
+    return ledger.charge(charge_id)
+
+
+def charged(settings: Settings) -> list[tuple[Any, ...]]:
+    return tuples(frame(settings, "SELECT campaign, clip_id, paid_usd FROM charges ORDER BY ALL"))
+
+
+def in_ledger(settings: Settings) -> list[tuple[Any, ...]]:
+    charges = open_ledger(settings.ledger).charges()
+    return sorted((charge.campaign, charge.clip_id, charge.billed_usd) for charge in charges)
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def break_csv(folder: Path) -> None:
+    (folder / "scripts.csv").write_text("clip_id,text\n,broken\n", encoding="utf-8")
+
+
+def break_yaml(folder: Path) -> None:
+    (folder / "campaign.yaml").write_bytes(b"\xff\x00: [")
+
+
+@pytest.mark.parametrize("harm", [remove, break_csv, break_yaml])
+def test_a_rebuild_shows_all_spending_also_of_a_campaign_that_cannot_be_read(settings: Settings, harm: Any) -> None:
+    small, other = a_folder(settings, "small"), a_folder(settings, "other")
+    for name in ("small", "other"):
+        job = was_run(settings, name, paid=["hello", "two"])
+        in_the_ledger(settings, name, "hello", text="an older text")
+        pipeline.warehouse(job)
+    before = content(settings)
+    harm(small)
+    assert other.exists()
+
+    pipeline.rebuild_warehouse(settings)
+
+    assert charged(settings) == in_ledger(settings)
+    assert len(in_ledger(settings)) == 6
+    after = content(settings)
+    assert {table: after[table] for table in after if table != "runs"} == {
+        table: before[table] for table in before if table != "runs"
+    }
+    assert set(before["runs"]) < set(after["runs"])  # the last warehouse stage of each was recorded after its load
+
+
+def test_spending_of_a_campaign_that_left_nothing_but_its_charges_is_shown(settings: Settings) -> None:
+    in_the_ledger(settings, "long_gone", "hello")
+    pipeline.warehouse(was_run_in(settings, "small"))
+
+    pipeline.rebuild_warehouse(settings)
+
+    assert ("long_gone", None, usd("0.07")) in answer(settings, "spend_by_campaign", "campaign", "title", "paid_usd")
+
+
+def was_run_in(settings: Settings, name: str) -> pipeline.Job:
+    a_folder(settings, name)
+    return was_run(settings, name, paid=["hello"])
+
+
+def test_a_rebuild_goes_on_where_a_stage_table_is_damaged(settings: Settings) -> None:
+    was_run_in(settings, "small")
+    damage(settings.stage_folder("aurora_videos") / "small.parquet")
+
+    pipeline.rebuild_warehouse(settings)
+
+    assert charged(settings) == in_ledger(settings) == [("small", "hello", usd("0.07"))]
+    assert frame(settings, "SELECT count(*) AS n FROM speech")["n"][0] == 2
+
+
+def test_a_load_shows_every_charge_of_its_campaign_also_of_older_texts_and_removed_clips(settings: Settings) -> None:
+    job = was_run_in(settings, "small")
+    in_the_ledger(settings, "small", "hello", text="an older text")
+    in_the_ledger(settings, "small", "removed")
+
+    pipeline.warehouse(job)
+
+    assert charged(settings) == in_ledger(settings)
+    assert len(in_ledger(settings)) == 3
+
+
+def test_a_file_of_the_previous_schema_is_rebuilt_by_the_warehouse_stage(settings: Settings) -> None:
+    job = was_run_in(settings, "small")
+    pipeline.warehouse(job)
+    write_rows(settings, "deliverables", "small", Deliverable, [])
+    with duckdb.connect(str(publish.private_file(settings))) as private:
+        private.execute("ALTER TABLE artifacts DROP COLUMN written")  # as it was before
+        private.execute("UPDATE published SET schema_sha256 = 'the previous one'")
+
+    pipeline.warehouse(job)
+
+    (told,) = frame(settings, "SELECT schema_sha256 FROM published")["schema_sha256"]
+    assert told == statements.schema_sha256()
+    rows = answer(settings, "lineage", "kind", "text", file_sha256="master-small-hello")
+    assert rows[-1] == ("script", "Hi there.")
+
+
+# ---- the command
+@pytest.fixture
+def asking(both: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`aurora ask` with these words, in this process: (exit code, what it said)."""
+    monkeypatch.setenv("AURORA_HOME", str(both.root))
+
+    def run(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(aurora, ["ask", *words])
+        return done.exit_code, done.output
+
+    return run
+
+
+@pytest.fixture
+def delivered(both: Settings, tmp_path: Path) -> Path:
+    """A finished file on disk whose lineage is known, in an output folder of its own."""
+    folder = settings_in(tmp_path / "delivered")
+    file = folder.output / "deliverables" / "summer" / "s1.master.mp4"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"a finished video")
+    sha256 = hashlib.sha256(b"a finished video").hexdigest()
+    facts = summer()
+    load_campaign(folder, summer(deliverables=[replace(facts.deliverables[0], sha256=sha256)]))
+    return file
+
+
+def test_ask_lineage_takes_a_hash_a_path_or_the_name_the_warehouse_shows(
+    asking: Any, delivered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURORA_HOME", str(delivered.parents[4]))
+    sha256 = hashlib.sha256(b"a finished video").hexdigest()
+
+    by_hash = asking("lineage", "--file-sha256", sha256.upper())
+
+    assert by_hash[0] == 0
+    assert "Hello from s1." in by_hash[1]
+    assert asking("lineage", f"--file-sha256={delivered}") == by_hash
+    assert asking("lineage", "--file-sha256", "deliverables/summer/s1.master.mp4") == by_hash
+    assert asking("lineage", "--csv", "--file-sha256", sha256)[1].startswith("depth,kind,sha256,")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("lineage",), "The question 'lineage' needs --file-sha256 VALUE. Give a file's sha256 (64 hex digits) or its"),
+        (("lineage", "--file-sha256"), "--file-sha256 needs a value. Give a file's sha256"),
+        (("lineage", "--file-sha256", "no.mp4"), "is 'no.mp4', which is neither a sha256 (64 hex digits) nor a file"),
+        (("lineage", "--clip", "c1"), "does not take '--clip'; it takes --file-sha256."),
+        (("spend_by_campaign", "--file-sha256", "x"), "does not take '--file-sha256'; it takes no value."),
+    ],
+)
+def test_ask_says_what_a_question_needs(asking: Any, words: tuple[str, ...], sentence: str) -> None:
+    code, said = asking(*words)
+
+    assert code == 2
+    assert sentence in said
+
+
+def test_ask_lists_the_questions_with_what_they_need(asking: Any) -> None:
+    code, said = asking()
+
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()] == [question.name for question in questions()]
+    assert "voice, portrait and request? Needs --file-sha256." in said
+
+
+def test_ask_prints_money_with_two_decimals_and_rates_with_four(asking: Any) -> None:
+    spent = asking("spend_by_campaign")[1].splitlines()
+    rates = asking("cost_per_delivered_second")[1].splitlines()
+
+    assert spent[1].split() == ["spring", "Spring", "sale", "3.50", "1.40", "0.84", "50.00", "45.66", "3", "1"]
+    assert spent[2].split() == ["summer", "Summer", "0.00", "0.56", "0.00", "0", "0"]
+    assert rates[1].split()[5:] == ["0.56", "0.00", "0.1723", "0.1723", "0.0000"]
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-5 degrees", "@SUM(A1)", "\t=1", "\r=1"])
+def test_ask_csv_keeps_a_spreadsheet_from_running_what_people_wrote(
+    asking: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    scripts = tuple(replace(script, text=text) for script in spring().campaign.scripts)
+    load_campaign(settings, spring(campaign=replace(spring().campaign, scripts=scripts, budget_usd=Decimal(1))))
+    monkeypatch.setenv("AURORA_HOME", str(settings.root))
+
+    clips = list(csv.DictReader(io.StringIO(asking("clips_to_look_at", "--csv")[1], newline="")))
+    spent = list(csv.DictReader(io.StringIO(asking("spend_by_campaign", "--csv")[1])))
+
+    assert {clip["text"] for clip in clips} == {f"'{text}".replace("\r", " ")}
+    assert spent[0]["left_usd"] == "-3.340000"  # a number stays a number
+
+
+def test_an_answer_without_rows_says_so(asking: Any) -> None:
+    assert asking("lineage", "--file-sha256", "0" * 64) == (0, "No rows.\n")
 
 
 def test_a_publisher_that_waits_too_long_says_so(loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

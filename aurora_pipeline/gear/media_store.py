@@ -37,7 +37,11 @@ class MediaStore:
 
     def path(self, sha256: str) -> Path | None:
         """Where the bytes are, or None when this store does not hold them."""
-        return next(iter(sorted((self.folder / sha256[:2]).glob(f"{sha256}.*"))), None)
+        try:
+            with os.scandir(self.folder / sha256[:2]) as kept:
+                return next((Path(entry.path) for entry in kept if entry.name.startswith(f"{sha256}.")), None)
+        except FileNotFoundError:
+            return None
 
     def require(self, sha256: str) -> Path:
         """Like `path`, for bytes an earlier step has stored. Raises FileNotFoundError naming the sha256."""

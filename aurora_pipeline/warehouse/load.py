@@ -1,7 +1,8 @@
 """CampaignFacts -> the private file -> a published version.
 
 One campaign's rows are replaced in one transaction, so a reader sees the campaign before or after, never between.
-Charges are not a campaign's own (another one may reuse them): they are brought up to date by their key, never removed.
+Three tables are brought up to date by their key and nothing is removed from them: charges, which another campaign may
+reuse, and artifacts and derivations, because a file that was published last week must still lead to what it says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import WarehouseLost
 from ..settings import Settings
+from .history import remembered
 from .publish import REBUILD_HINT, private_file, publish, publish_lock, writing
 from .records import CampaignFacts, Publication
 from .rows import Row, table_rows
@@ -23,7 +25,7 @@ from .statements import TABLES, create_tables, create_views, schema_sha256, stat
 if TYPE_CHECKING:
     import duckdb
 
-_KEPT_BY_KEY = ("charges",)
+_KEPT_BY_KEY = ("charges", "artifacts", "derivations")
 
 
 def load_campaign(settings: Settings, facts: CampaignFacts) -> Publication:
@@ -43,7 +45,10 @@ def load_campaign(settings: Settings, facts: CampaignFacts) -> Publication:
 
 
 def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Publication:
-    """Make the private file anew from all campaigns, and publish: the same content as loading them one by one."""
+    """Make the private file anew from all campaigns, and publish: the same content as loading them one by one.
+
+    ``all_facts`` is read under the publish lock. What only the file that is replaced remembers is taken over.
+    """
     file = private_file(settings)
     new = file.with_name(".rebuild.duckdb")
     with publish_lock(settings):
@@ -51,6 +56,8 @@ def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Publicati
         counts = dict.fromkeys(TABLES, 0)
         with writing(settings, new) as connection:
             _create(connection)
+            for table, rows in remembered(settings):
+                _insert(connection, table, rows)
             for facts in all_facts:
                 for table, count in _replace(settings, connection, facts).items():
                     counts[table] += count

@@ -34,7 +34,7 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-REBUILD_HINT = "The stage tables and the ledger still hold every fact: rebuild the warehouse. Nothing was spent."
+REBUILD_HINT = "The stage tables and the ledger hold the facts: rebuild the warehouse. Nothing was spent."
 
 
 def private_file(settings: Settings) -> Path:

@@ -30,6 +30,11 @@ class CampaignFacts:
     charges: Sequence[Charge] = ()
     stage_runs: Sequence[StageRun] = ()
 
+    @property
+    def has_its_files(self) -> bool:
+        """False when campaign.yaml or scripts.csv is gone or broken, and stage tables and ledger are all there is."""
+        return bool(self.campaign.sha256)
+
 
 @dataclass(frozen=True)
 class Publication:

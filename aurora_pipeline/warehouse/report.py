@@ -27,7 +27,7 @@ from ..settings import Settings
 from ..stage_tables import by_clip
 from ..tts_audio.records import Speech, Word
 from .records import CampaignFacts
-from .rows import clip_status, table_rows
+from .rows import charge_rows, clip_statuses
 
 EMBED_AT_MOST_BYTES = 40 * 1024 * 1024
 POSTER_PIXELS = 640
@@ -102,7 +102,7 @@ def _render(settings: Settings, facts: CampaignFacts, folder: Path) -> str:
     return template.render(
         campaign=facts.campaign,
         cards=cards,
-        totals=_totals(settings, facts, cards),
+        totals=_totals(facts, cards),
         is_embedded=is_embedded,
         playable_bytes=playable_bytes,
         written_at=datetime.now(UTC),
@@ -110,8 +110,8 @@ def _render(settings: Settings, facts: CampaignFacts, folder: Path) -> str:
     )
 
 
-def _totals(settings: Settings, facts: CampaignFacts, cards: Sequence[ClipCard]) -> dict[str, Any]:
-    charges = [row for row in table_rows(settings, facts)["charges"] if row["campaign"] == facts.campaign.name]
+def _totals(facts: CampaignFacts, cards: Sequence[ClipCard]) -> dict[str, Any]:
+    charges = [row for row in charge_rows(facts) if row["campaign"] == facts.campaign.name]
     paid = _sum(row["paid_usd"] for row in charges)
     held = _sum(row["held_usd"] for row in charges if not row["is_draft"])
     budget = facts.campaign.budget_usd
@@ -149,12 +149,13 @@ def _smallest(renditions: Sequence[Rendition]) -> Rendition | None:
 
 def _cards(facts: CampaignFacts, renditions: dict[str, list[Rendition]], *, is_embedded: bool) -> Iterator[ClipCard]:
     videos, quality, spoken = by_clip(facts.videos), by_clip(facts.quality), by_clip(facts.speeches)
+    statuses = clip_statuses(facts)
     for script in facts.campaign.scripts:
         mine = renditions.get(script.clip_id, [])
         player = _smallest(mine)
         yield ClipCard(
             script=script,
-            **clip_status(facts, script),
+            **statuses[script.clip_id],
             video=videos.get(script.clip_id),
             quality=quality.get(script.clip_id),
             seconds=_clip_seconds(mine, spoken.get(script.clip_id)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from ..aurora_videos.records import Charge, StageRun, Video
 from ..gear.media_store import MediaStore
 from ..script_table.records import Script
 from ..settings import Settings
-from ..stage_tables import STAGES, by_clip
+from ..stage_tables import STAGES, Failure, by_clip
 from .records import CampaignFacts
 
 Row = dict[str, Any]
@@ -26,11 +26,14 @@ _PIXELS = {"width": "width_pixels", "height": "height_pixels"}
 
 
 def table_rows(settings: Settings, facts: CampaignFacts) -> dict[str, list[Row]]:
-    """Table -> rows. Only rows of this campaign, except charges, which other campaigns may own."""
-    return {
-        "campaigns": [_campaign(facts)],
+    """Table -> rows. Only rows of this campaign, except charges, which other campaigns may own.
+
+    There is no ``campaigns`` when the campaign's files cannot be read: the row of its last load stays.
+    """
+    rows = {"campaigns": [_campaign(facts)]} if facts.has_its_files else {}
+    return rows | {
         "clips": _clips(facts),
-        "charges": [_charge(charge) for charge in {charge.charge_id: charge for charge in facts.charges}.values()],
+        "charges": charge_rows(facts),
         "artifacts": _artifacts(settings, facts),
         "derivations": _derivations(facts),
         "speech": [{**_plain(s, {"sample_rate": "sample_rate_hz"}), "words": len(s.words)} for s in facts.speeches],
@@ -77,36 +80,50 @@ def _campaign(facts: CampaignFacts) -> Row:
 
 
 def _clips(facts: CampaignFacts) -> list[Row]:
-    spoken = by_clip(facts.speeches)
+    spoken, statuses = by_clip(facts.speeches), clip_statuses(facts)
     return [
         {
             **_plain(script),
             "text_sha256": _text_sha256(script.text),
             "speech_sha256": spoken[script.clip_id].sha256 if script.clip_id in spoken else None,
-            **clip_status(facts, script),
+            **statuses[script.clip_id],
         }
         for script in facts.campaign.scripts
     ]
 
 
-def clip_status(facts: CampaignFacts, script: Script) -> Row:
-    """``status``, ``failed_stage`` and ``why`` of a clip. The first stage that gave it up is the cause."""
-    failed = [failure for failure in facts.failures if failure.clip_id == script.clip_id]
-    if failed:
-        stage = min((failure.stage for failure in failed), key=STAGES.index)
-        sentences = dict.fromkeys(failure.sentence for failure in failed if failure.stage == stage)
-        return {"status": "failed", "failed_stage": stage, "why": "; ".join(sentences)}
-    for rows, why in (
-        (facts.speeches, "Its speech is not made yet."),
-        (facts.videos, "Its video is not made yet."),
-        (facts.deliverables, "Its finished files are not made yet."),
-    ):
-        if script.clip_id not in {row.clip_id for row in rows}:
-            return {"status": "pending", "failed_stage": None, "why": why}
-    return {"status": "delivered", "failed_stage": None, "why": None}
+def clip_statuses(facts: CampaignFacts) -> dict[str, Row]:
+    """By ``clip_id``: ``status``, ``failed_stage`` and ``why``."""
+    failed: dict[str, list[Failure]] = {}
+    for failure in facts.failures:
+        failed.setdefault(failure.clip_id, []).append(failure)
+    made = [
+        ({speech.clip_id for speech in facts.speeches}, "Its speech is not made yet."),
+        ({video.clip_id for video in facts.videos}, "Its video is not made yet."),
+        ({made.clip_id for made in facts.deliverables}, "Its finished files are not made yet."),
+    ]
+    clip_ids = [script.clip_id for script in facts.campaign.scripts]
+    return {each: _given_up(failed[each]) if each in failed else _reached(each, made) for each in clip_ids}
+
+
+def _given_up(failures: Sequence[Failure]) -> Row:
+    """The first stage that gave the clip up is the cause."""
+    stage = min((failure.stage for failure in failures), key=STAGES.index)
+    sentences = dict.fromkeys(failure.sentence for failure in failures if failure.stage == stage)
+    return {"status": "failed", "failed_stage": stage, "why": "; ".join(sentences)}
+
+
+def _reached(clip_id: str, made: Sequence[tuple[set[str], str]]) -> Row:
+    why = next((why for clip_ids, why in made if clip_id not in clip_ids), None)
+    return {"status": "pending" if why else "delivered", "failed_stage": None, "why": why}
 
 
 # ---- what was made and paid
+def charge_rows(facts: CampaignFacts) -> list[Row]:
+    """Each charge once, also when it was named twice."""
+    return [_charge(charge) for charge in {charge.charge_id: charge for charge in facts.charges}.values()]
+
+
 def _charge(charge: Charge) -> Row:
     from ..aurora_videos.ledger_tables import HOLDS_MONEY
 
@@ -163,12 +180,13 @@ def _artifacts(settings: Settings, facts: CampaignFacts) -> list[Row]:
 
 
 def _inputs(facts: CampaignFacts) -> Iterable[Row]:
-    texts = [script.text for script in facts.campaign.scripts] + [speech.text for speech in facts.speeches]
-    for text in texts:
-        yield _artifact(_text_sha256(text), "script", bytes=len(text.encode()))
-    portraits = [script.portrait_sha256 for script in facts.campaign.scripts]
-    for sha256 in portraits + [video.portrait_sha256 for video in facts.videos]:
-        yield _artifact(sha256, "portrait")
+    scripts = facts.campaign.scripts
+    for text in [script.text for script in scripts] + [speech.text for speech in facts.speeches]:
+        yield _artifact(_text_sha256(text), "script", bytes=len(text.encode()), written=text)
+    for script in scripts:
+        yield _artifact(script.portrait_sha256, "portrait", written=script.portrait)
+    for video in facts.videos:
+        yield _artifact(video.portrait_sha256, "portrait")
 
 
 def _stored(settings: Settings, facts: CampaignFacts) -> Iterable[Row]:
@@ -193,7 +211,8 @@ def _finished(facts: CampaignFacts) -> Iterable[Row]:
 
 
 def _artifact(sha256: str, kind: str, **known: Any) -> Row:
-    return {"sha256": sha256, "kind": kind, "bytes": None, "seconds": None, "file": None, "is_draft": False, **known}
+    unknown = dict.fromkeys(("bytes", "seconds", "file", "written"))
+    return {"sha256": sha256, "kind": kind, **unknown, "is_draft": False, **known}
 
 
 def _place(settings: Settings, store: MediaStore, sha256: str) -> Row:
@@ -241,14 +260,21 @@ def _rendered(facts: CampaignFacts) -> Iterable[Row]:
         how = _plain(video)
         names = ("provider", "endpoint", "request_id", "charge_id", "fingerprint", "resolution")
         asked = {name: how[name] for name in names}
-        if (script := scripts.get(video.clip_id)) is not None:
+        script = scripts.get(video.clip_id)
+        if script is not None and _is_made_of(video, script):
             asked |= {
+                "portrait": script.portrait,
                 "prompt": script.prompt,
                 "guidance_scale": script.guidance_scale,
                 "audio_guidance_scale": script.audio_guidance_scale,
             }
         for source in ((video.speech_sha256, "speech"), (video.portrait_sha256, "portrait")):
             yield _edge(video, "video", source, **asked)
+
+
+def _is_made_of(video: Video, script: Script) -> bool:
+    """False when the row was edited since, so that its wording is not what was sent."""
+    return (video.portrait_sha256, video.resolution) == (script.portrait_sha256, script.resolution)
 
 
 def _mastered(facts: CampaignFacts) -> Iterable[Row]:

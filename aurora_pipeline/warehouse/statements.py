@@ -15,6 +15,7 @@ from importlib.resources import files
 TABLES = ("campaigns", "clips", "charges", "artifacts", "derivations", "speech", "videos", "deliverables", "quality",
           "runs", "published")  # fmt: skip
 _COLUMN = re.compile(r"^    (?P<name>[a-z_0-9]+) [A-Z].*?,? {2}-- (?P<comment>.+)$", re.MULTILINE)
+_REQUIRED = re.compile(r"^    ([a-z_0-9]+) [A-Z].* NOT NULL,? {2}--", re.MULTILINE)
 _PARAMETER = re.compile(r"\$([a-z_][a-z_0-9]*)")
 
 
@@ -37,6 +38,11 @@ class Statement:
     def column_comments(self) -> dict[str, str]:
         """Column -> its comment, of a CREATE TABLE statement."""
         return {found["name"]: found["comment"] for found in _COLUMN.finditer(self.sql)}
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Columns of a CREATE TABLE statement that must not be NULL."""
+        return tuple(_REQUIRED.findall(self.sql))
 
 
 @cache

@@ -57,8 +57,13 @@ ON CONFLICT (charge_id) DO UPDATE SET
     accepted_at = excluded.accepted_at,
     settled_at = excluded.settled_at,
     day = excluded.day
--- Two campaigns may load one charge at the same time: what the ledger wrote last wins, whoever comes last.
+-- Two campaigns may load one charge at the same time: the later state wins, whoever comes last. States and not times
+-- are compared, because a clock can be set back. A free draft may be voided after it was settled, never the reverse.
 WHERE
-    (charges.state NOT IN ('settled', 'refused', 'voided') OR excluded.state IN ('settled', 'refused', 'voided'))
-    AND coalesce(excluded.settled_at, excluded.accepted_at, excluded.sent_at, excluded.planned_at)
-        >= coalesce(charges.settled_at, charges.accepted_at, charges.sent_at, charges.planned_at)
+    list_position(
+        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'settled', 'refused', 'rejected', 'voided'],
+        excluded.state
+    ) >= list_position(
+        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'settled', 'refused', 'rejected', 'voided'],
+        charges.state
+    )

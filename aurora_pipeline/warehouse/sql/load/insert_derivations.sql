@@ -1,4 +1,4 @@
--- Add one campaign's rows to derivations.
+-- Add edges; one that is there stays as it was first told, before anybody edited the row it came from.
 -- One row per output, input and clip: an edge of the lineage graph.
 -- Each $name is a list, one value a row.
 INSERT INTO derivations BY NAME
@@ -11,3 +11,4 @@ SELECT
     unnest($input_kind::VARCHAR[]) AS input_kind,
     unnest($activity::VARCHAR[]) AS activity,
     unnest($parameters::JSON[]) AS parameters
+ON CONFLICT DO NOTHING

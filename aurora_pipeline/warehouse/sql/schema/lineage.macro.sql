@@ -41,6 +41,25 @@ reached AS (
 made AS (
     SELECT DISTINCT campaign, clip_id, output_sha256 AS sha256, output_kind AS kind, activity, parameters
     FROM edges
+),
+
+-- What the file was made from, as it was then: not today's row of scripts.csv, which may have been edited since.
+origin AS (
+    SELECT
+        reached.campaign,
+        reached.clip_id,
+        string_agg(DISTINCT artifacts.written, ' / ') FILTER (reached.kind = 'script') AS text,
+        coalesce(
+            string_agg(DISTINCT made.parameters ->> 'portrait', ' / ') FILTER (reached.kind = 'video'),
+            string_agg(DISTINCT artifacts.written, ' / ') FILTER (reached.kind = 'portrait')
+        ) AS portrait,
+        string_agg(DISTINCT made.parameters ->> 'voice', ' / ') FILTER (reached.kind = 'speech') AS voice,
+        string_agg(DISTINCT made.parameters ->> 'request_id', ' / ') FILTER (reached.kind = 'video') AS request_id,
+        string_agg(DISTINCT made.parameters ->> 'charge_id', ' / ') FILTER (reached.kind = 'video') AS charge_id
+    FROM reached
+    LEFT JOIN made USING (campaign, clip_id, sha256, kind)
+    LEFT JOIN artifacts USING (campaign, sha256, kind)
+    GROUP BY reached.campaign, reached.clip_id
 )
 
 SELECT
@@ -55,13 +74,13 @@ SELECT
     reached.campaign,
     reached.clip_id,
     clips.line AS script_line,
-    clips.text,
-    clips.voice,
-    clips.portrait,
-    videos.request_id,
-    videos.charge_id
+    origin.text,
+    origin.voice,
+    origin.portrait,
+    origin.request_id,
+    origin.charge_id
 FROM reached
 LEFT JOIN made USING (campaign, clip_id, sha256, kind)
 LEFT JOIN artifacts USING (campaign, sha256, kind)
+LEFT JOIN origin USING (campaign, clip_id)
 LEFT JOIN clips USING (campaign, clip_id)
-LEFT JOIN videos USING (campaign, clip_id)
