@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import wave
@@ -23,13 +24,14 @@ import aurora_pipeline
 from aurora_pipeline.aurora_videos.records import Video
 from aurora_pipeline.deliverables import picture, quality, sound
 from aurora_pipeline.deliverables.clip import Order, finish
+from aurora_pipeline.deliverables.current import assert_current
 from aurora_pipeline.deliverables.deliver import Delivered, deliver_campaign
 from aurora_pipeline.deliverables.hearing import RATE, compare
 from aurora_pipeline.deliverables.picture import Plan, Region, Shape
 from aurora_pipeline.deliverables.records import Deliverable, Quality
 from aurora_pipeline.deliverables.seeing import mouth_motion, region_inside
 from aurora_pipeline.deliverables.sound import Loudness
-from aurora_pipeline.errors import Interrupted
+from aurora_pipeline.errors import Interrupted, VideoUnusable
 from aurora_pipeline.gear import ffmpeg
 from aurora_pipeline.gear.faces import find_face
 from aurora_pipeline.gear.media_store import MediaStore
@@ -37,6 +39,7 @@ from aurora_pipeline.gear.probe import probe
 from aurora_pipeline.progress import Silent
 from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
+from aurora_pipeline.studio.head.badge import badge
 from aurora_pipeline.tts_audio.records import Speech
 
 SECONDS = 3.0
@@ -112,6 +115,7 @@ class Desk:
         self.videos: list[Video] = []
         self.speeches: list[Speech] = []
         self.notes: list[tuple[int, int, str]] = []
+        self.edits: dict[str, dict[str, Any]] = {}  # clip_id -> what its row says otherwise
 
     def keep(self, file: Path) -> str:
         with self.store.workshop() as bench:
@@ -136,6 +140,7 @@ class Desk:
             Script(self.campaign, i, "Hi", "p", "face", "v", "en", "480p", None, Decimal(1), Decimal(2), line)
             for line, i in enumerate(ids, start=2)
         )
+        scripts = tuple(replace(script, **self.edits.get(script.clip_id, {})) for script in scripts)
         campaign = Campaign(self.campaign, "Spring", None, self.settings.root, self.delivery, scripts, "sha")
         return deliver_campaign(self.settings, campaign, self.speeches, self.videos, self)
 
@@ -318,10 +323,10 @@ def test_a_draft_says_draft_in_its_names_and_in_its_files(material: Material, de
                 assert container.metadata["comment"].startswith("DRAFT")
 
 
-def test_a_bought_clip_takes_the_place_of_its_draft_and_only_the_draft_is_marked(
+def test_a_bought_clip_takes_the_place_of_its_draft_and_only_the_drafts_parts_are_marked(
     material: Material, desk: Desk
 ) -> None:
-    desk.delivery = replace(SMALL, renditions=("9x16", "16x9"))
+    desk.delivery = replace(SMALL, renditions=("9x16", "16x9", "4x3"))
     desk.add("intro", material.clip, material.speech, is_draft=True)
     draft = {row.rendition: corner_of(desk, row) for row in desk.deliver().deliverables.rows}
     desk.videos = [replace(desk.videos[0], is_draft=False)]
@@ -330,11 +335,41 @@ def test_a_bought_clip_takes_the_place_of_its_draft_and_only_the_draft_is_marked
 
     assert not any("DRAFT" in name for name in desk.names())
     bought = {row.rendition: corner_of(desk, row) for row in rows}
-    for rendition, corner in bought.items():  # each shape is marked itself: a crop would cut one mark for all off
-        assert np.abs(draft[rendition] - corner).mean() > 20
+    for rendition, corner in bought.items():  # a part is marked itself; the whole picture shows the studio's mark
+        apart = np.abs(draft[rendition] - corner).mean()
+        assert apart > 20 if rendition in {"9x16", "16x9"} else apart < 1, rendition
     assert np.abs(bought["master"] - corner_in(frame_of(material.clip, 0))).mean() < 8
     with av.open(str(desk.settings.output / rows[0].file)) as container:
         assert "comment" not in container.metadata
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (720, 720), (854, 480), (481, 601), (832, 448)])
+@pytest.mark.parametrize("face", [None, Region(0, 0, 40, 40), Region(440, 400, 40, 40)])
+def test_a_draft_film_without_our_mark_shows_all_of_the_studios(size: tuple[int, int], face: Region | None) -> None:
+    shapes = [picture.shape_of(name, 720) for name in ("9x16", "1x1", "16x9")]
+    crop = replace(WIDE, width=size[0], height=size[1], face=face)
+    stamp, (left, top) = badge(*size)
+
+    unmarked = [shape for shape in shapes if picture.shows_all(crop, shape)]
+
+    for shape in unmarked:
+        part = picture.crop_region(crop, shape)
+        assert part.x <= left
+        assert part.y <= top
+        assert left + stamp.width <= part.x + part.width
+        assert top + stamp.height <= part.y + part.height
+    whole = {(1280, 720): {"16x9"}, (854, 480): {"16x9"}, (720, 1280): {"9x16"}, (720, 720): {"1x1"}}
+    assert {shape.name for shape in unmarked} == whole.get(size, set())
+    assert all(picture.shows_all(replace(crop, fit="pad"), shape) for shape in shapes)
+
+
+def test_a_padded_draft_shows_the_whole_picture_and_no_second_mark() -> None:
+    shapes = tuple(picture.shape_of(name, 720) for name in ("9x16", "1x1"))
+
+    words = arguments_of(replace(WIDE, shapes=shapes, fit="pad"), mark=Path("/out/mark.png"))
+
+    assert "file:/out/mark.png" not in words
+    assert words.count(f"comment={picture.DRAFT_COMMENT}") == 3
 
 
 def corner_of(desk: Desk, row: Deliverable) -> np.ndarray:
@@ -499,6 +534,113 @@ def test_bytes_that_left_the_store_and_missing_speech_are_failures_not_crashes(m
     assert all("Nothing was spent." in sentence for sentence in sentences.values())
 
 
+@pytest.mark.parametrize(
+    ("edit", "what", "stages"),
+    [
+        ({"text": "Bye"}, "text", "tts_audio and aurora_videos"),
+        ({"voice": "w", "language": "de"}, "voice and language", "tts_audio and aurora_videos"),
+        ({"portrait_sha256": "other"}, "portrait", "aurora_videos"),
+        ({"resolution": "720p"}, "resolution", "aurora_videos"),
+        ({"text": "Bye", "resolution": "720p"}, "text and resolution", "tts_audio and aurora_videos"),
+    ],
+)
+def test_a_film_of_an_earlier_script_is_not_delivered_for_todays(
+    material: Material, desk: Desk, edit: dict[str, Any], what: str, stages: str
+) -> None:
+    desk.add("intro", material.clip, material.speech)
+    desk.edits["intro"] = edit
+
+    delivered = desk.deliver()
+
+    (failure,) = delivered.deliverables.failures
+    assert failure.sentence == (
+        f"Clip 'intro' was not delivered: its {what} changed since its video was made; run {stages} again. "
+        "What was bought is kept."
+    )
+    assert (delivered.deliverables.rows, delivered.quality.rows, desk.names()) == ((), (), set())
+
+
+def test_a_film_of_an_earlier_speech_is_not_delivered_with_todays(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech)
+    desk.videos = [replace(desk.videos[0], speech_sha256="of yesterday")]
+
+    (failure,) = desk.deliver().deliverables.failures
+
+    assert "its speech changed since its video was made; run aurora_videos again." in failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken", "is_same"),
+    [("en", "en-US", True), ("", "en-US", True), ("EN_gb", "en-US", True), ("de", "en-US", False), ("e", "en", False)],
+)
+def test_a_language_is_compared_by_its_primary_subtag(
+    material: Material, desk: Desk, asked: str, spoken: str, *, is_same: bool
+) -> None:
+    desk.add("intro", material.clip, material.speech)
+    script = Script("spring", "intro", "Hi", "p", "face", "v", asked, "480p", None, Decimal(1), Decimal(2), 2)
+
+    with contextlib.nullcontext() if is_same else pytest.raises(VideoUnusable, match="its language changed"):
+        assert_current(script, replace(desk.speeches[0], language=spoken), desk.videos[0])
+
+
+BOUGHT = {"spring/intro/master.mp4", "spring/intro/1x1.mp4", "spring/intro/poster.jpg"}
+DRAFTS = {"spring/intro/master.DRAFT.mp4", "spring/intro/1x1.DRAFT.mp4", "spring/intro/poster.DRAFT.jpg"}
+
+
+def test_a_draft_is_shown_beside_the_bought_film_of_the_earlier_text(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech)
+    desk.deliver()
+    desk.videos = [replace(desk.videos[0], is_draft=True)]
+
+    desk.deliver()
+
+    assert desk.names() == BOUGHT | DRAFTS
+
+
+def test_a_bought_film_takes_the_names_of_its_draft_away(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech, is_draft=True)
+    desk.deliver()
+    before = desk.names()
+    desk.videos = [replace(desk.videos[0], is_draft=False)]
+
+    desk.deliver()
+
+    assert (before, desk.names()) == (DRAFTS, BOUGHT)
+
+
+def test_a_clip_that_fails_this_time_keeps_the_names_it_had(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech)
+    desk.add("other", material.clip, material.speech)
+    desk.deliver()
+    before = desk.names()
+    desk.edits["intro"] = {"text": "Bye"}
+    desk.videos.pop()  # and of this one there is no video at all
+
+    delivered = desk.deliver(clip_ids=["intro", "other"])
+
+    assert delivered.deliverables.rows == ()
+    assert desk.names() == before
+
+
+def test_a_clip_that_left_the_campaign_loses_its_names(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech)
+    desk.deliver()
+
+    desk.deliver(clip_ids=[])
+
+    assert desk.names() == set()
+
+
+def test_a_rendition_that_is_no_longer_asked_for_goes_also_among_drafts(material: Material, desk: Desk) -> None:
+    desk.add("intro", material.clip, material.speech, is_draft=True)
+    desk.deliver()
+    desk.delivery = replace(SMALL, renditions=())
+
+    desk.deliver()
+
+    assert desk.names() == DRAFTS - {"spring/intro/1x1.DRAFT.mp4"}
+
+
 def test_stopping_leaves_no_half_made_file_behind(material: Material, desk: Desk) -> None:
     desk.add("clip", material.clip, material.speech)
     before = set(desk.settings.media.rglob("*.mp4"))
@@ -562,6 +704,16 @@ def test_no_more_than_30_db_are_given_and_the_shortfall_is_a_reason(material: Ma
     assert facts.loudness_lufs is not None
     assert facts.loudness_lufs < -20
     assert f"The clip is at {facts.loudness_lufs:.1f} LUFS instead of -14" in facts.reasons
+
+
+@pytest.mark.parametrize(("asked", "limit"), [("0", -1), ("-1", -1), ("-1.5", -1), ("-3", -2.5)])
+def test_a_true_peak_is_never_accepted_at_or_above_minus_1(asked: str, limit: float) -> None:
+    delivery = replace(SMALL, true_peak_dbtp=Decimal(asked))
+
+    assert sound.peak_limit(delivery) == limit
+    assert quality.is_on_target(-14.0, limit - 0.1, delivery)
+    assert not quality.is_on_target(-14.0, limit, delivery)
+    assert not quality.is_on_target(-14.0, 0.5, delivery)
 
 
 def test_silence_is_left_silent(tmp_path: Path) -> None:
@@ -709,7 +861,9 @@ def test_a_still_mouth_and_high_peaks_are_reasons_to_look(material: Material) ->
     verdict, reasons = quality.judge(facts, SMALL)
 
     assert verdict == "warn"
-    assert reasons == ("The mouth hardly moves (0.9 grey levels between frames). Its true peak is -0.4 dBTP, over -1.")
+    assert reasons == (
+        "The mouth hardly moves (0.9 grey levels between frames). Its true peak is -0.4 dBTP, not under -1."
+    )
 
 
 def test_an_upright_crop_keeps_a_face_at_the_side_and_a_portrait_that_stands_still_is_noticed(

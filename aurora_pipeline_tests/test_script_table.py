@@ -356,6 +356,11 @@ def test_a_missing_file_is_named(settings):
             "line 2, deliverables.renditions: names 1x1 twice; keep one",
         ),
         (
+            "name: S\ndeliverables: {true_peak_dbtp: 0}\n",
+            "line 2, deliverables.true_peak_dbtp: is 0; use dBTP from -9 to -1 "
+            "(louder peaks distort when platforms code them again)",
+        ),
+        (
             "name: S\ndeliverables: {short_side: 1081}\n",
             "line 2, deliverables.short_side: is 1081; use an even number of pixels from 240 to 2160",
         ),

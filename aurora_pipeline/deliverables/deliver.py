@@ -1,14 +1,15 @@
 """Videos + Speeches of a campaign -> Deliverables and Quality.
 
 What was delivered before, from the same video and speech under the same settings, is recalled from the media store;
-only its readable names are laid out again. The campaign's folder shows exactly what the returned rows say: names of
-earlier versions and of clips no longer in the campaign go, their bytes stay in the store.
+only its readable names are laid out again. A name goes when the clip left the campaign or something at least as good
+took its place; a clip that failed keeps what it had, and no draft removes a bought film. Bytes stay in the store.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,15 +20,16 @@ from ..errors import VideoUnusable
 from ..gear.media_store import MediaStore, key_of
 from ..parallel import Outcome, for_each
 from ..progress import Progress
-from ..script_table.records import Campaign
+from ..script_table.records import Campaign, Script
 from ..settings import Settings
 from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio.records import Speech
+from .current import assert_current
 from .records import Deliverable, Quality
 
 STAGE = "deliverables"
-RECIPE_VERSION = 1  # raise it whenever the same inputs would give other bytes or facts, or a record changes
-OUR_NAMES = re.compile(r"(?:master|poster|\d+x\d+)(?:\.DRAFT)?\.(?:mp4|jpg)")
+RECIPE_VERSION = 2  # raise it whenever the same inputs would give other bytes or facts, or a record changes
+OUR_NAMES = re.compile(r"(?:master|poster|\d+x\d+)(?P<draft>\.DRAFT)?\.(?:mp4|jpg)")
 
 
 class Delivered(NamedTuple):
@@ -49,14 +51,15 @@ def deliver_campaign(
 ) -> Delivered:
     """Deliver every video of the campaign, several clips at a time; ``made`` counts the clips that were not kept.
 
-    A damaged clip becomes a `Failure` row and its neighbours go on. Interrupting keeps what is finished.
+    A clip whose file is damaged, or whose script changed since, becomes a `Failure` row and its neighbours go on.
+    Interrupting keeps what is finished.
     """
-    clip_ids = {script.clip_id for script in campaign.scripts}
-    wanted = [video for video in videos if video.clip_id in clip_ids]
-    spoken = by_clip(speeches)
+    scripts, spoken = by_clip(campaign.scripts), by_clip(speeches)
+    wanted = [video for video in videos if video.clip_id in scripts]
 
     def work(video: Video, stop: threading.Event) -> _Clip:
-        return _deliver(settings, campaign, video, spoken.get(video.clip_id), stop)
+        speech = _current_speech(scripts[video.clip_id], spoken.get(video.clip_id), video)
+        return _deliver(settings, campaign, video, speech, stop)
 
     def tell(outcome: Outcome[Video, _Clip], done: int) -> None:
         progress.advance(STAGE, done, len(wanted), _note(outcome))
@@ -67,7 +70,7 @@ def deliver_campaign(
         Failure(campaign.name, outcome.item.clip_id, STAGE, str(outcome.error)) for outcome in outcomes if outcome.error
     )
     rows = tuple(row for clip in clips for row in clip.deliverables)
-    _remove_other_names(settings, campaign, {row.file for row in rows})
+    _remove_other_names(settings, campaign, rows)
     made = sum(clip.is_new for clip in clips)
     return Delivered(
         StageTable(rows, failures, made), StageTable(tuple(clip.quality for clip in clips), failures, made)
@@ -79,14 +82,17 @@ def file_name(rendition: str, *, is_draft: bool) -> str:
     return f"{rendition}{'.DRAFT' if is_draft else ''}.{'jpg' if rendition == 'poster' else 'mp4'}"
 
 
-def _deliver(
-    settings: Settings, campaign: Campaign, video: Video, speech: Speech | None, stop: threading.Event
-) -> _Clip:
+def _current_speech(script: Script, speech: Speech | None, video: Video) -> Speech:
     if speech is None:
         raise VideoUnusable(
             f"Clip '{video.clip_id}' has a video but no speech to compare it with. Run tts_audio again; the video is "
             "kept. Nothing was spent."
         )
+    assert_current(script, speech, video)
+    return speech
+
+
+def _deliver(settings: Settings, campaign: Campaign, video: Video, speech: Speech, stop: threading.Event) -> _Clip:
     store = MediaStore(settings.media)
     key = _key(campaign, video, speech)
     clip = _recalled(store, key) or _made(store, key, campaign, video, speech, stop)
@@ -141,13 +147,17 @@ def _laid_out(settings: Settings, store: MediaStore, campaign: Campaign, video: 
     return replace(clip, deliverables=tuple(rows), quality=quality)
 
 
-def _remove_other_names(settings: Settings, campaign: Campaign, keep: set[str]) -> None:
-    """Remove our own names that no row has; a file somebody else put there stays."""
-    home = settings.stage_folder(STAGE) / campaign.name
-    for folder in _folders(home):
+def _remove_other_names(settings: Settings, campaign: Campaign, rows: Sequence[Deliverable]) -> None:
+    """Remove our own names that ``rows`` replace, or whose clip left; a file somebody else put there stays."""
+    scripts, drafts, keep = by_clip(campaign.scripts), {row.clip_id for row in rows if row.is_draft}, defaultdict(set)
+    for row in rows:
+        keep[row.clip_id].add(Path(row.file).name)
+    for folder in _folders(settings.stage_folder(STAGE) / campaign.name):
+        if folder.name in scripts and folder.name not in keep:
+            continue  # it failed, or was not made this time: what was delivered before stays
         for file in list(folder.iterdir()):
-            is_ours = OUR_NAMES.fullmatch(file.name) is not None
-            if is_ours and file.relative_to(settings.output).as_posix() not in keep:
+            ours = OUR_NAMES.fullmatch(file.name)
+            if ours and file.name not in keep[folder.name] and (ours["draft"] or folder.name not in drafts):
                 file.unlink()
         if not any(folder.iterdir()):
             folder.rmdir()

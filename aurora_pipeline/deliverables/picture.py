@@ -40,6 +40,7 @@ MOUTH_SIZE = (48, 32)
 
 MARK_SHARE = 0.30  # width of the DRAFT mark, of the picture's shorter side
 MARK_MARGIN = 0.04
+HAIR_SHARE = 0.01  # of the shorter side: the studio's mark begins 1.5 % from the edges
 
 POSTER_AT = 0.25  # of the clip's length: past a fade-in, before the end card
 BLUR_AT = 8  # the padding's backdrop is blurred at an eighth of its size: 1.4 instead of 4.8 CPU s
@@ -118,6 +119,16 @@ def crop_region(plan: Plan, shape: Shape) -> Region:
     )
 
 
+def shows_all(plan: Plan, shape: Shape) -> bool:
+    """True when the rendition loses no more than a hair's breadth of the source: the studio's own mark is whole in it.
+
+    854x480 is a hair wider than 16:9; its 16x9 must not be marked twice.
+    """
+    part = crop_region(plan, shape)
+    lost = (part.x, part.y, plan.width - part.x - part.width, plan.height - part.y - part.height)
+    return plan.fit == "pad" or max(lost) <= HAIR_SHARE * min(plan.width, plan.height)
+
+
 def mouth_region(face: Region, *, width: int, height: int) -> Region:
     """The lower middle of the face box, where a mouth is, inside the picture."""
     x = _even(_between(0, face.x + 0.25 * face.width, width - 2))
@@ -138,8 +149,8 @@ def draw_mark(file: Path) -> None:
 def build_graph(video: Path, sound: Path, folder: Path, plan: Plan, *, mark: Path | None = None) -> Any:
     """One ffmpeg-python output stream that writes every file of the clip into ``folder``.
 
-    ``mark`` is the DRAFT mark: with it, every picture shows it and every film's comment says so. The studio marks its
-    drafts too, but in a corner, which a crop cuts off.
+    ``mark`` is the DRAFT mark: with it, every film's comment says that it is a draft, and every picture that is only a
+    part of the source shows it. The whole source shows the studio's own, in a corner that a crop may cut off.
 
     The sound (already AAC) is copied. The quality branch logs black and frozen stretches (see `read_spans`); with a
     face, the mouth's grey pixels go to ``pipe:1``, 48x32 bytes a frame.
@@ -150,15 +161,15 @@ def build_graph(video: Path, sound: Path, folder: Path, plan: Plan, *, mark: Pat
     track = ffmpeg.source(sound, format="mp4")
     films = {"master": (MASTER_CRF, None), **{shape.name: (RENDITION_CRF, shape) for shape in plan.shapes}}
     branches = _split(_steady(clip.video, plan), len(films) + (3 if plan.face else 2))
-    marks = _split(ffmpeg.source(mark, format="png_pipe").video, len(films) + 1) if mark else repeat(None)
+    partial = [shape for shape in plan.shapes if not shows_all(plan, shape)]
+    marks = _split(ffmpeg.source(mark, format="png_pipe").video, len(partial)) if mark and partial else repeat(None)
     outputs = []
     for name, (crf, shape) in films.items():
         picture = _shaped(next(branches), plan, shape) if shape else next(branches)
-        width, height = (shape.width, shape.height) if shape else (plan.width, plan.height)
-        picture = _marked(picture, next(marks), short_side=min(width, height))
+        if shape in partial:
+            picture = _marked(picture, next(marks), short_side=min(shape.width, shape.height))
         outputs.append(_mp4(picture, track, folder / f"{name}.mp4", crf=crf, is_draft=mark is not None))
-    poster = _marked(next(branches), next(marks), short_side=min(plan.width, plan.height))
-    outputs += [_poster(poster, folder / "poster.jpg", plan), _inspected(next(branches), plan)]
+    outputs += [_poster(next(branches), folder / "poster.jpg", plan), _inspected(next(branches), plan)]
     if plan.face:
         outputs.append(_mouth(next(branches), plan.face, plan))
     return graph.merge_outputs(*outputs).global_args("-xerror", "-filter_complex_threads", "1")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..gear.probe import Probe
 from ..script_table.records import DeliverySettings
 from .records import Quality
-from .sound import PEAK_LIMIT_DBTP, Loudness
+from .sound import Loudness, peak_limit
 
 if TYPE_CHECKING:
     from .hearing import Heard  # numpy is imported where clips are measured, not where verdicts are read
@@ -87,6 +87,11 @@ def quality_of(facts: Facts, delivery: DeliverySettings, *, campaign: str, clip_
     )
 
 
+def is_on_target(lufs: float, true_peak_dbtp: float, delivery: DeliverySettings) -> bool:
+    """True for a finished file's loudness as it was promised: near enough to its target, and under `peak_limit`."""
+    return abs(lufs - float(delivery.loudness_lufs)) <= LOUDNESS_LU and true_peak_dbtp < peak_limit(delivery)
+
+
 Finding = tuple[str, str]
 
 
@@ -154,6 +159,6 @@ def _loudness(facts: Facts, delivery: DeliverySettings) -> list[Finding]:
     if abs(short) > LOUDNESS_LU:
         why = "its peaks, or the noise that more gain would raise, forbid more" if short > 0 else "it came out too loud"
         found.append((WARN, f"The clip is at {loudness.lufs:.1f} LUFS instead of {target:g}: {why}."))
-    if loudness.true_peak_dbtp >= PEAK_LIMIT_DBTP:
-        found.append((WARN, f"Its true peak is {loudness.true_peak_dbtp:.1f} dBTP, over {PEAK_LIMIT_DBTP:g}."))
+    if loudness.true_peak_dbtp >= (limit := peak_limit(delivery)):
+        found.append((WARN, f"Its true peak is {loudness.true_peak_dbtp:.1f} dBTP, not under {limit:g}."))
     return found

@@ -27,6 +27,7 @@ ROUNDS = 3
 CLOSE_ENOUGH_LU = 0.1
 OVERCORRECT = 1.25  # a limiter gives back less than it is given
 PEAK_LIMIT_DBTP = -1.0  # of the finished AAC: what platforms ask for
+PEAK_TOLERANCE_DB = 0.5  # AAC adds up to this much to the true peak it was given
 PEAK_STEP_DB = 0.5
 PEAK_STEPS = 6
 SHORTEST_MEASURABLE_SECONDS = 0.5  # the meter's gate is 0.4 s: shorter sound is repeated to be measured
@@ -101,16 +102,21 @@ def encode(
 ) -> Loudness:
     """Level and encode aligned sound; returns the loudness of the AAC as it decodes.
 
-    The coder may push peaks over -1 dBTP: then the whole track is made 0.5 dB quieter, and again.
+    The coder may push peaks over `peak_limit`: then the whole track is made 0.5 dB quieter, and again.
     """
-    levelling = level(wav, delivery=delivery, seconds=seconds, stop=stop)
+    levelling, limit = level(wav, delivery=delivery, seconds=seconds, stop=stop), peak_limit(delivery)
     for step in range(PEAK_STEPS + 1):
         trimmed = Levelling(levelling.gain_db, levelling.limit_dbtp, trim_db=-PEAK_STEP_DB * step)
         _encode(levelled(ffmpeg.source(wav).audio, trimmed), aac, stop=stop)
         heard = measure(aac, seconds=seconds, stop=stop)
-        if heard.true_peak_dbtp < PEAK_LIMIT_DBTP or heard.is_silent:
+        if heard.true_peak_dbtp < limit or heard.is_silent:
             break
     return heard
+
+
+def peak_limit(delivery: DeliverySettings) -> float:
+    """What a finished file's true peak must stay under (dBTP): what was asked for and what coding adds, at most -1."""
+    return min(float(delivery.true_peak_dbtp) + PEAK_TOLERANCE_DB, PEAK_LIMIT_DBTP)
 
 
 def levelled(sound: Any, levelling: Levelling) -> Any:

@@ -13,6 +13,8 @@ import dagster as dg
 
 from ..aurora_videos import Video
 from ..deliverables import Deliverable
+from ..errors import AuroraError
+from ..gear.secrets import scrub
 from ..script_table import Script
 from ..stage_tables import StageTable, read_rows
 from ..tts_audio import Speech
@@ -52,6 +54,18 @@ class Spending(dg.Config):
     max_usd: float | None = None
 
 
+def _assert_something_came(
+    context: dg.AssetExecutionContext, aurora: Aurora, table: StageTable[Any], *, needs: str, cost: str
+) -> None:
+    """Raise a Failure when no clip passed this stage. The run ends here, so the warehouse is told why first."""
+    if table.failures and not table.rows:
+        try:
+            aurora.stages.warehouse(aurora.job(context))
+        except AuroraError as error:  # the Failure below is the one that people must read
+            context.log.warning(scrub(f"The warehouse could not be told of it: {error}"))
+    assert_something_came(table, stage=context.asset_key.to_user_string(), needs=needs, cost=cost)
+
+
 @_stage("script_table", Script, kinds={"csv"})
 def script_table(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora]) -> Materialized:
     """Reads campaign.yaml and scripts.csv; every mistake is listed at once with its line. Free."""
@@ -73,7 +87,7 @@ def tts_audio(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora
     """Speaks every script and listens to it, so that the seconds are known before any is bought. Free."""
     with in_plain_words(context, blames="speech_audible"):
         table = aurora.stages.tts_audio(aurora.job(context))
-        assert_something_came(table, stage="tts_audio", needs="script_table", cost=NOTHING_SPENT)
+        _assert_something_came(context, aurora, table, needs="script_table", cost=NOTHING_SPENT)
     columns = ("clip_id", "seconds", "voice", "language", "engine", "text")
     facts = show.counts(table) | {
         "seconds": round(sum(row.seconds for row in table.rows), 3),
@@ -92,9 +106,10 @@ def aurora_videos(
     """
     with in_plain_words(context, blames="all_videos_made"):
         job = aurora.job(context)
-        assert_affordable(aurora.stages.quote_campaign(job), config.max_usd)
-        table = aurora.stages.aurora_videos(job)
-        assert_something_came(table, stage="aurora_videos", needs="tts_audio", cost=KEPT)
+        quote = aurora.stages.quote_campaign(job)
+        assert_affordable(quote, config.max_usd)
+        table = aurora.stages.aurora_videos(job, approved=quote)
+        _assert_something_came(context, aurora, table, needs="tts_audio", cost=KEPT)
     versions = (f"{row.fingerprint} {row.sha256}" for row in table.rows)
     return dg.MaterializeResult(metadata=_video_facts(table), data_version=show.data_version(versions))
 
@@ -119,7 +134,7 @@ def deliverables(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aur
     with in_plain_words(context, blames="deliverables_complete"):
         job = aurora.job(context)
         table = aurora.stages.deliverables(job).deliverables
-        assert_something_came(table, stage="deliverables", needs="aurora_videos", cost=KEPT)
+        _assert_something_came(context, aurora, table, needs="aurora_videos", cost=KEPT)
     columns = ("clip_id", "rendition", "width", "height", "seconds", "loudness_lufs", "file")
     sheet = contact_sheet(job.settings, table.rows)
     clips = len({row.clip_id for row in table.rows})  # a clip has several files

@@ -13,21 +13,21 @@ import dagster as dg
 
 from ..aurora_videos import Video
 from ..deliverables import Deliverable, Quality
+from ..deliverables.quality import is_on_target
 from ..errors import AuroraError, BadInput
+from ..gear.secrets import scrub
 from ..pipeline import QUALITY
-from ..script_table import Campaign, Script
+from ..script_table import Campaign, DeliverySettings, Script
 from ..stage_tables import Failure, by_clip, read_failures, read_rows
 from ..tts_audio import Speech
+from ..tts_audio.listening import QUIETEST_RMS
 from . import metadata as show
 from .assets import aurora_videos, deliverables, script_table, tts_audio
 from .partitions import campaigns
-from .refusals import dollars, why_not_affordable, without_secrets
+from .refusals import dollars, why_not_affordable
 from .resources import Aurora
 
-QUIETEST_DBFS = -50.0  # rms; speech that is there is above -35, the noise of an empty take is below -55
 CLIPPED_SHARE = 0.001  # samples at full scale
-LOUDNESS_TOLERANCE_LU = 1.0  # reference/media.md: worst real clip is 0.69 LU off
-PEAK_TOLERANCE_DB = 0.5  # AAC adds up to this much to the true peak it was given
 
 
 def _check(
@@ -68,7 +68,7 @@ def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePa
     heard = {speech.clip_id: listen(job.settings, speech) for speech in speeches}
     wrong = [*read_failures(job.settings, "tts_audio", job.campaign)]
     wrong += [_failure(job.campaign, clip, "tts_audio", "is too quiet to be heard")
-              for clip, sound in heard.items() if sound.rms_dbfs < QUIETEST_DBFS]  # fmt: skip
+              for clip, sound in heard.items() if sound.rms < QUIETEST_RMS]  # fmt: skip
     wrong += [_failure(job.campaign, clip, "tts_audio", "is clipped")
               for clip, sound in heard.items() if sound.clipped_share > CLIPPED_SHARE]  # fmt: skip
     quietest = min((sound.rms_dbfs for sound in heard.values()), default=0.0)
@@ -84,7 +84,7 @@ def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePar
         campaign = aurora.read_campaign(job.settings, job.campaign)
         job.settings.assert_may_spend(campaign.budget_usd)
     except AuroraError as error:
-        return show.check_result(without_secrets(str(error)), passed=False)
+        return show.check_result(scrub(str(error)), passed=False)
     facts = show.money("usd_quoted", quote.usd) | {"provider": quote.provider, "new_clips": len(quote.to_buy)}
     if quote.left_usd is not None:
         facts |= show.money("usd_left", quote.left_usd)
@@ -167,20 +167,20 @@ def quality_verdicts(context: dg.AssetCheckExecutionContext, aurora: dg.Resource
 
 @_check(deliverables)
 def loudness_on_target(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
-    """Every finished file is within 1 LU of the campaign's loudness and under its true peak, as measured on it."""
+    """Every finished file is within 1 LU of the campaign's loudness, under its true peak and under -1 dBTP."""
     job = aurora.job_of_check(context)
     delivery = aurora.read_campaign(job.settings, job.campaign).delivery
-    target, ceiling = float(delivery.loudness_lufs), float(delivery.true_peak_dbtp) + PEAK_TOLERANCE_DB
+    target = float(delivery.loudness_lufs)
     rows = [row for row in read_rows(job.settings, "deliverables", job.campaign, Deliverable) if row.audio_codec]
     wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.rendition} {_loudness(row)}")
-             for row in rows if not _is_on_target(row, target, ceiling)]  # fmt: skip
+             for row in rows if not _is_on_target(row, delivery)]  # fmt: skip
     return _verdict(wrong, f"{len(rows)} files are at {target:g} LUFS.", {"target_lufs": target, "files": len(rows)})
 
 
-def _is_on_target(row: Deliverable, target: float, ceiling: float) -> bool:
+def _is_on_target(row: Deliverable, delivery: DeliverySettings) -> bool:
     if row.loudness_lufs is None or row.true_peak_dbtp is None:
         return False
-    return abs(row.loudness_lufs - target) <= LOUDNESS_TOLERANCE_LU and row.true_peak_dbtp <= ceiling
+    return is_on_target(row.loudness_lufs, row.true_peak_dbtp, delivery)
 
 
 def _loudness(row: Deliverable) -> str:
@@ -202,4 +202,4 @@ def _verdict(
     named = "; ".join(f"{failure.clip_id} {failure.sentence}" for failure in wrong[:3])
     more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     facts = facts | {"wrong": len(wrong), "clips": show.failures_table(wrong)}
-    return show.check_result(without_secrets(named + more), passed=False, is_warning=is_warning, metadata=facts)
+    return show.check_result(scrub(named + more), passed=False, is_warning=is_warning, metadata=facts)

@@ -15,7 +15,7 @@ import dagster as dg
 
 from ..errors import AuroraError
 from ..settings import Settings
-from .inbox import campaign_names
+from .inbox import campaign_folders
 from .partitions import registered
 from .resources import Aurora
 
@@ -125,7 +125,7 @@ def register_campaigns(settings: Settings, instance: dg.DagsterInstance, aurora:
     """Make every valid campaign a partition, so that the first page is not empty; returns those that are new."""
     read, known = (aurora or Aurora()).read_campaign, set(registered(instance))
     new = []
-    for name in campaign_names(settings):
+    for name in campaign_folders(settings):
         try:
             read(settings, name)
         except AuroraError:

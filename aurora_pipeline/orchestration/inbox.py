@@ -1,8 +1,8 @@
 """A campaign folder that appears or changes starts by itself: drafts are made; with provider fal it is only prepared.
 
 The cursor remembers each campaign's files and how often they have changed, as JSON name -> [sha256, times]. A run key
-is for ever, so it carries both: a tick that is repeated starts nothing twice, and going back to an earlier text does
-start again. A campaign with mistakes is not registered; the tick says which.
+is for ever, so it carries both: a tick that is repeated starts nothing twice, and going back to an earlier text, or
+bringing a removed campaign back, does start again. A campaign with mistakes is not registered; the tick says which.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 import dagster as dg
 
 from ..errors import AuroraError
+from ..gear.secrets import scrub
 from ..settings import Settings
 from .jobs import prepare_campaign, run_campaign
 from .partitions import campaigns, registered
-from .refusals import without_secrets
 from .resources import Aurora
 
 SETTLED_SECONDS = 5
-Seen = tuple[str, int]  # a campaign's content hash, and how many times it has been seen to change
+Seen = tuple[str, int]  # a campaign's content hash ("" once it is removed), and how often it was seen to change
 
 
 @dg.sensor(
@@ -33,22 +33,32 @@ def campaign_inbox(context: dg.SensorEvaluationContext, aurora: dg.ResourceParam
         settings = aurora.read_settings()
     except AuroraError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-    seen: dict[str, Seen] = {name: (kept[0], kept[1]) for name, kept in json.loads(context.cursor or "{}").items()}
+    seen = _remembered(context.cursor)
     found, complaints = _changed(aurora, settings, seen)
     for complaint in complaints:
         context.log.warning(complaint)
     new = sorted(set(found) - set(registered(context.instance)))
-    still_there = {name: kept for name, kept in seen.items() if name in campaign_names(settings)}
+    there = campaign_folders(settings)
+    kept_in_mind = {name: kept if name in there else ("", kept[1]) for name, kept in seen.items()}
     return dg.SensorResult(
         dynamic_partitions_requests=[campaigns.build_add_request(new)] if new else [],
         run_requests=[_request(settings, name, *kept) for name, kept in sorted(found.items())],
         skip_reason=None if found else "\n".join(complaints) or "No campaign is new or changed.",
-        cursor=json.dumps(still_there | found, sort_keys=True),
+        cursor=json.dumps(kept_in_mind | found, sort_keys=True),
     )
 
 
-def campaign_names(settings: Settings) -> list[str]:
-    """Folders of data/campaigns, valid or not."""
+def _remembered(cursor: str | None) -> dict[str, Seen]:
+    """What earlier ticks saw. A cursor of the first version held the hash alone: seen once."""
+    entries = json.loads(cursor or "{}").items()
+    return {name: (kept, 1) if isinstance(kept, str) else (kept[0], kept[1]) for name, kept in entries}
+
+
+def campaign_folders(settings: Settings) -> list[str]:
+    """Every folder of data/campaigns, also those that `script_table.campaign_names` would not call a campaign.
+
+    A tick must be able to say what is wrong with them.
+    """
     if not settings.campaigns.is_dir():
         return []
     return sorted(folder.name for folder in settings.campaigns.iterdir() if _is_campaign(folder))
@@ -62,7 +72,7 @@ def _changed(aurora: Aurora, settings: Settings, seen: dict[str, Seen]) -> tuple
     """Valid campaigns that are new or changed, as they are now; and the sentences of those with mistakes."""
     found: dict[str, Seen] = {}
     complaints = []
-    for name in campaign_names(settings):
+    for name in campaign_folders(settings):
         if not _is_settled(settings.campaigns / name):
             continue
         try:
@@ -72,13 +82,16 @@ def _changed(aurora: Aurora, settings: Settings, seen: dict[str, Seen]) -> tuple
                 aurora.read_campaign(settings, name)
                 found[name] = (sha256, times + 1)
         except AuroraError as error:
-            complaints.append(without_secrets(str(error)))
+            complaints.append(scrub(str(error)))
     return found, complaints
 
 
 def _is_settled(folder: Path) -> bool:
     """True when no file was written in the last seconds: a spreadsheet that is being saved is left alone."""
-    written = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+    try:
+        written = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+    except FileNotFoundError:  # an editor's temporary file went while we looked: somebody is writing
+        return False
     # A time in the future (another machine's clock) must not hold a campaign back for ever.
     return not 0 <= time.time() - written < SETTLED_SECONDS
 

@@ -11,10 +11,14 @@ from ..tts_audio import Speech
 
 @dataclass(frozen=True)
 class Sound:
-    """``rms_dbfs`` over the whole clip (0 is full scale); ``clipped_share`` of samples that are at full scale."""
+    """``rms`` over the whole clip (1 is full scale); ``clipped_share`` of samples that are at full scale."""
 
-    rms_dbfs: float
+    rms: float
     clipped_share: float
+
+    @property
+    def rms_dbfs(self) -> float:
+        return 20 * math.log10(max(self.rms, 1e-9))
 
 
 def listen(settings: Settings, speech: Speech) -> Sound:
@@ -24,6 +28,5 @@ def listen(settings: Settings, speech: Speech) -> Sound:
     with wave.open(str(MediaStore(settings.media).require(speech.sha256)), "rb") as wav:
         samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2").astype("float64") / 32768
     if not samples.size:
-        return Sound(-math.inf, 0.0)
-    rms = float(np.sqrt(np.mean(samples**2)))
-    return Sound(20 * math.log10(max(rms, 1e-9)), float(np.mean(np.abs(samples) >= 32767 / 32768)))
+        return Sound(0.0, 0.0)
+    return Sound(float(np.sqrt(np.mean(samples**2))), float(np.mean(np.abs(samples) >= 32767 / 32768)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from .inbox import campaign_names
+from .inbox import campaign_folders
 from .jobs import run_campaign
 from .partitions import registered
 from .resources import Aurora
@@ -23,7 +23,7 @@ def nightly_campaigns(
     settings = aurora.read_settings()
     is_free = settings.provider == "studio"
     selection = None if is_free else [dg.AssetKey("script_table"), dg.AssetKey("tts_audio")]
-    present = set(campaign_names(settings))
+    present = set(campaign_folders(settings))
     for name in registered(context.instance):
         if name in present:
             key = f"{name}:{context.scheduled_execution_time:%Y-%m-%d}"

@@ -5,8 +5,6 @@ unless the trace would show a secret.
 """
 
 import contextlib
-import os
-import re
 import traceback
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ..errors import AuroraError, BadInput, OverBudget
+from ..gear.secrets import scrub
 from ..stage_tables import StageTable
 from .metadata import failures_table, problems_table
 
 if TYPE_CHECKING:
     from ..aurora_videos.quote import Quote
-
-_SIGNATURE = re.compile(r"([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|Signature|token)=)[^\s&'\"]+", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -39,9 +36,9 @@ def in_plain_words(context: dg.AssetExecutionContext, *, blames: str | None = No
         raise failure from None
     except Exception as error:
         told = "".join(traceback.format_exception(error))
-        if without_secrets(told) == told:
+        if scrub(told) == told:
             raise
-        raise dg.Failure(without_secrets(f"{type(error).__name__}: {error}"), allow_retries=False) from None
+        raise dg.Failure(scrub(f"{type(error).__name__}: {error}"), allow_retries=False) from None
 
 
 def _red(context: dg.AssetExecutionContext, check: str, failure: dg.Failure) -> dg.AssetCheckEvaluation:
@@ -60,14 +57,7 @@ def failure_of(error: AuroraError) -> dg.Failure:
     metadata: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, BadInput):
         metadata["problems"] = problems_table(error)
-    return dg.Failure(without_secrets(str(error)), metadata=metadata, allow_retries=False)
-
-
-def without_secrets(text: str) -> str:
-    """``text`` without the key and without the signatures of any URL."""
-    key = os.environ.get("FAL_KEY", "").strip()
-    bare = _SIGNATURE.sub(r"\1***", text)
-    return bare.replace(key, "***") if key else bare
+    return dg.Failure(scrub(str(error)), metadata=metadata, allow_retries=False)
 
 
 def assert_something_came(table: StageTable[Any], *, stage: str, needs: str, cost: str) -> None:
@@ -79,7 +69,7 @@ def assert_something_came(table: StageTable[Any], *, stage: str, needs: str, cos
                          allow_retries=False)  # fmt: skip
     count, first = len(table.failures), table.failures[0]
     raise dg.Failure(
-        without_secrets(f"No clip passed {stage}: {count} failed. {first.clip_id}: {first.sentence}\n{cost}"),
+        scrub(f"No clip passed {stage}: {count} failed. {first.clip_id}: {first.sentence}\n{cost}"),
         metadata={"failed": count, "failures": failures_table(table.failures)},
         allow_retries=False,
     )
@@ -88,14 +78,16 @@ def assert_something_came(table: StageTable[Any], *, stage: str, needs: str, cos
 def assert_affordable(quote: "Quote", max_usd: float | None) -> None:
     """Raise `OverBudget` before anything is sent when the quote exceeds what is left, or this run's own ``max_usd``.
 
+    A cap is compared with the worst case of the bill: what may be reserved, not what is expected.
+
     The same gate is the check `within_budget`; it is here again since a check is no gate for a run of one asset.
     """
     if (sentence := why_not_affordable(quote)) is not None:
         raise OverBudget(sentence)
-    if max_usd is not None and quote.usd > Decimal(str(max_usd)):
+    if max_usd is not None and quote.reserve_usd > Decimal(str(max_usd)):
         raise OverBudget(
-            f"{quote.campaign}: {len(quote.to_buy)} new clips are quoted at {dollars(quote.usd)}, above this run's "
-            f"max_usd of {dollars(Decimal(str(max_usd)))}. Raise max_usd or make fewer clips. Nothing was spent."
+            f"{quote.campaign}: {len(quote.to_buy)} new clips may cost up to {dollars(quote.reserve_usd)}, above this "
+            f"run's max_usd of {dollars(Decimal(str(max_usd)))}. Raise max_usd or make fewer clips. Nothing was spent."
         )
 
 

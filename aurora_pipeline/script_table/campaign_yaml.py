@@ -272,8 +272,8 @@ def _loudness(text: str) -> Decimal:
 
 def _true_peak(text: str) -> Decimal:
     dbtp = fields.plain_number(text, example="-1.5")
-    if not -9 <= dbtp <= 0:
-        raise ValueError(f"is {text}; use dBTP from -9 to 0")
+    if not -9 <= dbtp <= -1:
+        raise ValueError(f"is {text}; use dBTP from -9 to -1 (louder peaks distort when platforms code them again)")
     return dbtp
 
 
