@@ -298,10 +298,13 @@ def test_slowest_stages_counts_only_the_campaigns_own_runs(both: Settings) -> No
     ]
 
 
-def test_clips_to_look_at_shows_fails_first_with_reason_and_cost(both: Settings) -> None:
+def test_clips_to_look_at_shows_failures_then_fails_with_reason_and_cost(both: Settings) -> None:
     columns = ("clip_id", "script_line", "verdict", "reasons", "billed_usd", "file")
 
     assert answer(both, "clips_to_look_at", *columns) == [
+        ("c5", 6, "failed", "ffmpeg stopped with code 1.", usd("0.70"), None),
+        ("c4", 5, "failed", "c4 may cost $1.40 and $0.66 is left.", None, None),
+        ("c7", 8, "failed", "c7 may cost $2.10 and $0.66 is left.", None, None),
         ("c3", 4, "fail", "The picture is black for 3 s.", usd("0"), "deliverables/spring/c3.master.mp4"),
         ("c2", 3, "warn", "The mouth hardly moves.", usd("1.40"), "deliverables/spring/c2.master.mp4"),
     ]

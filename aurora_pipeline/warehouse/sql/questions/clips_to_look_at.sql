@@ -1,19 +1,19 @@
 -- Which clips should a person look at, why, and what did they cost?
--- One row per clip with verdict warn or fail, fails first, dearest first. US dollars; a draft's bill is what it would have been.
+-- One row per clip that failed a stage (verdict failed) or whose quality is fail or warn; failures first, then dearest first. US dollars; a draft's bill is what it would have been.
 SELECT
     campaign,
     clip_id,
     clips.line AS script_line,
-    quality.verdict,
-    quality.reasons,
+    CASE WHEN clips.status = 'failed' THEN 'failed' ELSE quality.verdict END AS verdict,
+    CASE WHEN clips.status = 'failed' THEN clips.why ELSE quality.reasons END AS reasons,
     videos.is_draft,
     videos.billed_usd,
     videos.paid_usd,
     master.file,
     clips.text
-FROM quality
-INNER JOIN clips USING (campaign, clip_id)
+FROM clips
+LEFT JOIN quality USING (campaign, clip_id)
 LEFT JOIN videos USING (campaign, clip_id)
 LEFT JOIN (FROM deliverables WHERE rendition = 'master') AS master USING (campaign, clip_id)
-WHERE quality.verdict IN ('warn', 'fail')
-ORDER BY quality.verdict = 'warn', videos.billed_usd DESC, campaign, script_line
+WHERE clips.status = 'failed' OR quality.verdict IN ('warn', 'fail')
+ORDER BY clips.status = 'failed' DESC, quality.verdict = 'warn', videos.billed_usd DESC NULLS LAST, campaign, script_line
