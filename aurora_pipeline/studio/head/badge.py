@@ -17,17 +17,20 @@ COMMENT = "DRAFT: local studio preview, not an Aurora render"
 
 
 def badge(width: int, height: int) -> tuple[Image.Image, tuple[int, int]]:
-    """The badge (RGBA) for a picture of this size, and where its upper left corner goes: lower left of the picture."""
+    """The badge (RGBA) for a picture of this size, and where its upper left corner goes: lower left of the picture.
+
+    Two lines, so that it is narrower than what a square crop cuts off a 16:9 picture and leaves no half of itself.
+    """
     size = max(12, round(min(width, height) * 0.034))
-    big, small = ImageFont.load_default(size), ImageFont.load_default(max(10, round(size * 0.58)))
+    big, small = ImageFont.load_default(size), ImageFont.load_default(max(9, round(size * 0.5)))
     pad = round(size * 0.45)
-    title, subtitle = big.getlength(TITLE), small.getlength(SUBTITLE)
-    wide, high = int(title + subtitle + pad * 3.2), int(size + pad * 1.6)
+    wide = int(max(big.getlength(TITLE), small.getlength(SUBTITLE)) + pad * 2)
+    high = int(size * 1.5 + pad * 1.6)
     image = Image.new("RGBA", (wide, high))
     draw = ImageDraw.Draw(image)
-    draw.rounded_rectangle([0, 0, wide - 1, high - 1], high // 4, fill=(12, 14, 18, 165))
-    draw.text((pad, high / 2), TITLE, font=big, fill=(255, 196, 64, 255), anchor="lm")
-    draw.text((pad * 2 + title, high / 2), SUBTITLE, font=small, fill=(255, 255, 255, 225), anchor="lm")
+    draw.rounded_rectangle([0, 0, wide - 1, high - 1], high // 6, fill=(12, 14, 18, 165))
+    draw.text((pad, pad * 0.8 + size * 0.5), TITLE, font=big, fill=(255, 196, 64, 255), anchor="lm")
+    draw.text((pad, pad * 0.8 + size * 1.25), SUBTITLE, font=small, fill=(255, 255, 255, 225), anchor="lm")
     return image.crop((0, 0, min(wide, width - pad), high)), (pad, height - high - pad)
 
 
