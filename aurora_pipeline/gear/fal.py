@@ -216,6 +216,7 @@ class FalConnection:
     # ---- media
     def upload(self, data: bytes, *, content_type: str, file_name: str) -> str:
         """Store bytes at the provider; returns their URL. Raises `RequestRefused`: nothing was bought yet."""
+        kind = {"image": "portrait", "audio": "speech"}.get(content_type.partition("/")[0], "file")
         try:
             # No fall-back repository: it would send the key along with the bytes to a third host (fal_contract.md 7).
             repository: Literal["fal", "fal_v3"] = "fal" if self.base_url else "fal_v3"
@@ -224,12 +225,12 @@ class FalConnection:
             # Never a doubt: an upload buys nothing, whatever became of it.
             why = f"HTTP {error.status_code}: {reason_in(error.response)}"
             raise RequestRefused(
-                f"{file_name} could not be uploaded ({why}); run again. Nothing was spent.",
+                f"The {kind} could not be uploaded ({why}); run again. Nothing was spent.",
                 stops_the_run=error.status_code in (401, 402, 403),
             ) from None
         except (httpx.HTTPError, *MALFORMED) as error:
             raise RequestRefused(
-                f"{file_name} could not be uploaded ({name_of(error)}); run again. Nothing was spent."
+                f"The {kind} could not be uploaded ({name_of(error)}); run again. Nothing was spent."
             ) from None
 
     def download(self, url: str, target: Path) -> None:
