@@ -278,3 +278,33 @@ def test_a_failing_clip_leaves_its_neighbour_alone_and_says_what_it_cost(aurora,
     assert "face_detection_error" in said.stdout
     settings = from_environment({"AURORA_HOME": str(home)})
     assert {row.clip_id for row in read_rows(settings, "deliverables", "half", Deliverable)} == {"good"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_not_a_stack_trace(aurora, new_home):
+    home = new_home(spring=ROWS[:1])
+    (home / "file").write_text("in the way", encoding="utf-8")
+
+    said = aurora(home, "run", "spring", AURORA_OUTPUT=str(home / "file"))
+
+    assert said.returncode == 1
+    assert "set AURORA_OUTPUT to a folder that can be written" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_quote_of_drafts_says_what_buying_would_cost(aurora, home):
+    said = aurora(home, "quote", "small")
+
+    assert "drafted" in said.stdout
+    assert "These are free drafts, $0.00. Buying all 2 from fal would cost $" in said.stdout
+
+
+def test_a_budget_that_is_too_small_is_refused_at_the_quote(aurora, new_home):
+    home = new_home(spring=ROWS)
+    settings = home / "data" / "campaigns" / "spring" / "campaign.yaml"
+    settings.write_text(settings.read_text().replace("budget_usd: 5", "budget_usd: 0.05"), encoding="utf-8")
+
+    said = aurora(home, "run", "spring", "--yes", AURORA_PROVIDER="fal", FAL_KEY=SECRET)
+
+    assert said.returncode == 1
+    assert "$0.05 of the budget is left; raise budget_usd in campaign.yaml" in said.stderr
+    assert Ledger(from_environment({"AURORA_HOME": str(home)}).ledger).charges() == []

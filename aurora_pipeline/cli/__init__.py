@@ -66,3 +66,11 @@ def main() -> None:
     except AuroraError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
+    except OSError as error:  # a full or read-only disk, a folder that is a file: the user's to mend, not a bug
+        where = f"{error.filename} cannot be used" if error.filename else "The disk cannot be used"
+        click.echo(
+            f"{where} ({error.strerror or type(error).__name__}); free it, or set AURORA_OUTPUT to a folder that can "
+            "be written. What was bought before is kept.",
+            err=True,
+        )
+        sys.exit(1)

@@ -35,6 +35,15 @@ class Bars:
             self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
         self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Bars stand still, so that a question can be read and answered."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
 
 class Lines:
     """The same for a log file: one line when a stage begins and one when it is complete."""
@@ -48,6 +57,11 @@ class Lines:
         if (stage, done == total) not in self._said:
             self._said.add((stage, done == total))
             self._console.print(f"{stage}: {done} of {total}", markup=False, highlight=False)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Lines are never in the way."""
+        yield
 
 
 @contextmanager
@@ -77,16 +91,19 @@ def show_quote(quote: Quote) -> None:
     for name in ("seconds", "price/s", "cost now"):
         table.add_column(name, justify="right")
     for clip in quote.clips:
-        price = f"${clip.price.usd_per_second}"
-        table.add_row(Text(clip.clip_id), clip.standing, f"{clip.seconds:.2f}", price, f"${clip.usd:.2f}")
+        price, is_draft = f"${clip.price.usd_per_second}", clip.charge is not None and clip.charge.provider == "studio"
+        standing = "drafted" if is_draft and clip.standing == "bought" else clip.standing
+        table.add_row(Text(clip.clip_id), standing, f"{clip.seconds:.2f}", price, f"${clip.usd:.2f}")
     console = _stdout()
     console.print(table)
     left = "" if quote.left_usd is None else f"; ${quote.left_usd:.2f} of the budget is left"
-    paid = "would cost" if quote.provider == "studio" else "will cost"
-    worst = f" (at most ${quote.reserve_usd:.2f})" if quote.reserve_usd > quote.usd else ""
-    console.print(f"\n{len(quote.to_buy)} clips to buy {paid} ${quote.usd:.2f}{worst}{left}.", highlight=False)
+    if quote.provider == "fal":
+        worst = f" (at most ${quote.reserve_usd:.2f})" if quote.reserve_usd > quote.usd else ""
+        console.print(f"\n{len(quote.to_buy)} clips to buy will cost ${quote.usd:.2f}{worst}{left}.", highlight=False)
     if quote.provider == "studio":
-        console.print("The provider is the local studio: drafts, $0.00 paid.", highlight=False)
+        drafts = [clip for clip in quote.clips if clip.charge is None or clip.charge.provider == "studio"]
+        usd = sum((clip.list_usd for clip in drafts), Decimal(0))
+        console.print(f"These are free drafts, $0.00. Buying all {len(drafts)} from fal would cost ${usd:.2f}.")
 
 
 def show_finished(finished: Finished, settings: Settings) -> None:
@@ -113,7 +130,8 @@ def _headline(finished: Finished) -> str:
         return f"\n{len({failure.clip_id for failure in finished.failures})} of {clips} clips of {title} failed."
     if finished.made == 0:
         return f"\nNothing to do: all {clips} clips of {title} are finished. $0.00."
-    return f"\n{title}: {clips} clips are finished."
+    made = max(finished.videos.made, finished.delivered.deliverables.made)
+    return f"\n{title}: {clips} clips are finished. {made} made, {clips - made} kept."
 
 
 def _clips(finished: Finished) -> Table:

@@ -177,7 +177,7 @@ class FalConnection:
         if response.status_code == 200 and not has_failed:
             return result_in(response)
         if response.status_code == 422 or (has_failed and is_the_models(response)):
-            raise model_refusal(response)
+            raise model_refusal(response, is_free=bool(self.base_url))
         raise read_failure(response.status_code, "did not hand out the result")
 
     def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:

@@ -117,13 +117,13 @@ def submit_refusal(error: fal_client.FalClientHTTPError) -> AuroraError:
     )
 
 
-def model_refusal(response: httpx.Response) -> RequestRefused:
+def model_refusal(response: httpx.Response, *, is_free: bool = False) -> RequestRefused:
     """The model's own no, with its reason and whether it may be billed."""
     may_be_billed = response.status_code < 500
     cost = "fal may bill for it, so its money stays reserved" if may_be_billed else "fal does not bill for it"
-    return RequestRefused(
-        f"Aurora could not make this clip ({reason_in(response)}); {cost}.", may_be_billed=may_be_billed
-    )
+    if is_free:
+        cost = "it was a free draft: change its text, voice or portrait and run again"
+    return RequestRefused(f"This clip could not be made ({reason_in(response)}); {cost}.", may_be_billed=may_be_billed)
 
 
 def reason_in(response: httpx.Response) -> str:
