@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .aurora_videos import StageRun, Video
-from .deliverables import Deliverable, Quality
+from .deliverables import Deliverable, Delivered, Quality
 from .errors import AuroraError, WarehouseLost
 from .progress import Progress, Silent
 from .script_table import Campaign, Script
@@ -41,14 +41,6 @@ class Job:
     run_id: str
     door: str = "cli"
     progress: Progress = field(default_factory=Silent, repr=False)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What the deliverables stage made: finished files, and the measured quality of each clip."""
-
-    deliverables: StageTable[Deliverable]
-    quality: StageTable[Quality]
 
 
 @dataclass(frozen=True)
@@ -136,11 +128,11 @@ def deliverables(job: Job) -> Delivered:
         campaign = read_campaign(job.settings, job.campaign)
         speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
         videos = read_rows(job.settings, "aurora_videos", job.campaign, Video)
-        made, quality = deliver_campaign(job.settings, campaign, speeches, videos, job.progress)
-        write_table(job.settings, "deliverables", job.campaign, Deliverable, made)
-        write_rows(job.settings, QUALITY, job.campaign, Quality, quality.rows)
-        outcome(made, Decimal(0))
-    return Delivered(made, quality)
+        delivered = deliver_campaign(job.settings, campaign, speeches, videos, job.progress)
+        write_table(job.settings, "deliverables", job.campaign, Deliverable, delivered.deliverables)
+        write_rows(job.settings, QUALITY, job.campaign, Quality, delivered.quality.rows)
+        outcome(delivered.deliverables, Decimal(0))
+    return delivered
 
 
 def warehouse(job: Job) -> Published:

@@ -172,7 +172,7 @@ def purchase(settings, fal):
 
 
 def _complete(purchase):
-    return purchase.complete(threading.Event())[0]
+    return purchase.complete(threading.Event())
 
 
 def test_a_clip_is_bought_stored_and_settled_to_the_cent(purchase, fal):
@@ -486,7 +486,7 @@ class TestQuote:
         with pytest.raises(SpendRefused, match=r"changed since it was quoted \(a\)"):
             agreed.assert_covers(self._quote(purchase, resolution="480p"))
 
-    @pytest.mark.parametrize("change", [{"text": "Bye."}, {"voice": "low"}])
+    @pytest.mark.parametrize("change", [{"text": "Bye."}, {"voice": "low"}, {"language": "de"}])
     def test_speech_of_another_text_or_voice_is_never_bought_for(self, purchase, change):
         speech = purchase.clip.request.speech
 

@@ -22,10 +22,10 @@ from scipy.signal import resample_poly
 
 import aurora_pipeline
 from aurora_pipeline.aurora_videos.records import Video
-from aurora_pipeline.deliverables import picture, quality, sound
+from aurora_pipeline.deliverables import Delivered, picture, quality, sound
 from aurora_pipeline.deliverables.clip import Order, finish
 from aurora_pipeline.deliverables.current import assert_current
-from aurora_pipeline.deliverables.deliver import Delivered, deliver_campaign
+from aurora_pipeline.deliverables.deliver import deliver_campaign
 from aurora_pipeline.deliverables.hearing import RATE, compare
 from aurora_pipeline.deliverables.picture import Plan, Region, Shape
 from aurora_pipeline.deliverables.records import Deliverable, Quality

@@ -24,7 +24,7 @@ import pytest
 
 from aurora_pipeline.aurora_videos import Video
 from aurora_pipeline.definitions import build_defs
-from aurora_pipeline.deliverables import Deliverable, Quality
+from aurora_pipeline.deliverables import Deliverable, Delivered, Quality
 from aurora_pipeline.errors import (
     AuroraError,
     BadInput,
@@ -43,7 +43,7 @@ from aurora_pipeline.orchestration.refusals import dollars
 from aurora_pipeline.orchestration.refusals import failure_of as failure_from
 from aurora_pipeline.orchestration.resources import Aurora
 from aurora_pipeline.parallel import for_each
-from aurora_pipeline.pipeline import QUALITY, Delivered, Job, Published
+from aurora_pipeline.pipeline import QUALITY, Job, Published
 from aurora_pipeline.script_table import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure, StageTable, read_rows, write_rows, write_table

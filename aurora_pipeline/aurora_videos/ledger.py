@@ -97,8 +97,8 @@ class Ledger:
         Raises `OverBudget` when the reservation does not fit ``limit_usd``; then nothing is recorded.
         """
         with self._transaction() as db:
-            if (live := self._live(db, plan.provider, plan.fingerprint)) is not None:
-                return live, False
+            if plan.fingerprint in (live := self._live(db, plan.provider, [plan.fingerprint])):
+                return live[plan.fingerprint], False
             self._reserve(db, plan, limit_usd)
             now = _now()
             values = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
@@ -244,14 +244,8 @@ class Ledger:
     # ---- reading
     def live(self, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
         """The live charge of each fingerprint that has one: what makes a second purchase impossible."""
-        wanted, found = list(dict.fromkeys(fingerprints)), {}
         with self._transaction() as db:
-            for first in range(0, len(wanted), MOST_PARAMETERS):
-                some = charges.c.fingerprint.in_(wanted[first : first + MOST_PARAMETERS])
-                where = (charges.c.provider == provider) & some & charges.c.state.not_in(CLOSED)
-                for row in db.execute(_select(charges, _CHARGE_FIELDS).where(where)):
-                    found[row.fingerprint] = Charge(**row._mapping)  # noqa: SLF001
-        return found
+            return self._live(db, provider, fingerprints)
 
     def charge(self, charge_id: str) -> Charge:
         """One charge as it is now."""
@@ -294,10 +288,14 @@ class Ledger:
             rows = db.execute(_select(stage_runs, _RUN_FIELDS).where(wanted).order_by(stage_runs.c.started_at))
             return [StageRun(**row._mapping) for row in rows]  # noqa: SLF001
 
-    def _live(self, db: sa.Connection, provider: str, fingerprint: str) -> Charge | None:
-        where = (charges.c.provider == provider) & (charges.c.fingerprint == fingerprint)
-        row = db.execute(_select(charges, _CHARGE_FIELDS).where(where & charges.c.state.not_in(CLOSED))).first()
-        return None if row is None else Charge(**row._mapping)  # noqa: SLF001
+    def _live(self, db: sa.Connection, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
+        wanted, found = list(dict.fromkeys(fingerprints)), {}
+        for first in range(0, len(wanted), MOST_PARAMETERS):
+            some = charges.c.fingerprint.in_(wanted[first : first + MOST_PARAMETERS])
+            where = (charges.c.provider == provider) & some & charges.c.state.not_in(CLOSED)
+            for row in db.execute(_select(charges, _CHARGE_FIELDS).where(where)):
+                found[row.fingerprint] = Charge(**row._mapping)  # noqa: SLF001
+        return found
 
     def _read(self, db: sa.Connection, charge_id: str) -> Charge:
         row = db.execute(_select(charges, _CHARGE_FIELDS).where(charges.c.charge_id == charge_id)).one()

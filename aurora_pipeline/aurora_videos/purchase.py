@@ -48,8 +48,8 @@ class Purchase:
     store: MediaStore
     fal: FalConnection
 
-    def complete(self, stop: threading.Event) -> tuple[Charge, bool]:
-        """The settled charge whose video is in the store, and whether this call bought it.
+    def complete(self, stop: threading.Event) -> Charge:
+        """The settled charge whose video is in the store.
 
         Raises `RequestRefused`, `OutcomeUnknown`, `OverBudget`, `VideoUnusable` or `Interrupted`, each saying what it
         cost; the ledger holds where to go on.
@@ -67,7 +67,7 @@ class Purchase:
             else:
                 self._step(charge, is_ours, stop)
                 charge = self.ledger.charge(charge.charge_id)
-        return charge, is_ours
+        return charge
 
     def _plan(self) -> Plan:
         script, price = self.clip.request.script, self.clip.price

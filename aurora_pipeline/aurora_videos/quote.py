@@ -15,6 +15,7 @@ from ..script_table import Campaign, Script, portrait_file
 from ..settings import Settings
 from ..stage_tables import by_clip
 from ..tts_audio import Speech
+from ..tts_audio.outdated import changed_since_spoken
 from .ledger import Ledger, open_ledger
 from .records import Charge
 from .request import ENDPOINT, AuroraRequest, sent_image
@@ -135,8 +136,8 @@ def _standing(charge: Charge | None) -> str:
 
 
 def is_spoken(script: Script, speech: Speech | None) -> bool:
-    """True when ``speech`` says today's text in today's voice; anything else must not be bought for it."""
-    return speech is not None and speech.text == script.text and speech.voice.casefold() == script.voice.casefold()
+    """True when ``speech`` says today's script; anything else must not be bought for it."""
+    return speech is not None and not changed_since_spoken(script, speech)
 
 
 def standing_charges(settings: Settings, ledger: Ledger, fingerprints: Sequence[str]) -> dict[str, Charge]:

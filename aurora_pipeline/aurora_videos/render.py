@@ -53,7 +53,7 @@ def render_campaign(
 
 
 def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, ...]:
-    """Clips whose speech says another text or voice than the script does today."""
+    """Clips whose speech says something else than the script does today."""
     spoken = by_clip(speeches)
     sentence = "The text or voice changed since it was spoken; run tts_audio first. Nothing was spent."
     return tuple(
@@ -70,7 +70,7 @@ def _buy(
     run_id: str,
     progress: Progress,
     total: int,
-) -> list[Outcome[QuotedClip, tuple[Charge, bool]]]:
+) -> list[Outcome[QuotedClip, Charge]]:
     from .purchase import Purchase
 
     ledger, store, limit = open_ledger(settings.ledger), MediaStore(settings.media), budget_limit(settings, campaign)
@@ -79,10 +79,10 @@ def _buy(
 
         fal = connect(base_url)
 
-        def complete(clip: QuotedClip, stop: threading.Event) -> tuple[Charge, bool]:
+        def complete(clip: QuotedClip, stop: threading.Event) -> Charge:
             return Purchase(settings, clip, run_id, limit, ledger, store, fal).complete(stop)
 
-        def tell(outcome: Outcome[QuotedClip, tuple[Charge, bool]], done: int) -> None:
+        def tell(outcome: Outcome[QuotedClip, Charge], done: int) -> None:
             progress.advance(STAGE, total - len(missing) + done, total, _said(outcome))
 
         return for_each(missing, complete, workers=settings.requests_in_flight, on_outcome=tell, stops_all=_stops_all)
@@ -106,7 +106,7 @@ def _stops_all(error: AuroraError) -> bool:
     return isinstance(error, RequestRefused) and error.stops_the_run
 
 
-def _said(outcome: Outcome[QuotedClip, tuple[Charge, bool]]) -> str:
+def _said(outcome: Outcome[QuotedClip, Charge]) -> str:
     clip = outcome.item.clip_id
     return f"{clip} failed" if outcome.error is not None else f"{clip} is here"
 
@@ -115,20 +115,20 @@ def _table(
     settings: Settings,
     campaign: Campaign,
     quote: Quote,
-    outcomes: list[Outcome[QuotedClip, tuple[Charge, bool]]],
+    outcomes: list[Outcome[QuotedClip, Charge]],
     outdated: tuple[Failure, ...],
 ) -> StageTable[Video]:
     good, bad = gather(outcomes)
-    bought = {charge.fingerprint: (charge, is_ours) for charge, is_ours in good}
+    bought = {charge.fingerprint: charge for charge in good}
     rows, failed_ids = [], {outcome.item.clip_id for outcome in bad}
     for clip in quote.clips:
         if clip.clip_id in failed_ids:
             continue
-        charge = bought[clip.request.fingerprint][0] if clip.request.fingerprint in bought else clip.charge
+        charge = bought.get(clip.request.fingerprint, clip.charge)
         if charge is not None:
             rows.append(_video(settings, clip, charge))
     failures = outdated + tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
-    return StageTable(tuple(rows), failures, made=len({c.charge_id for c, _ours in good} - _settled_before(quote)))
+    return StageTable(tuple(rows), failures, made=len({charge.charge_id for charge in good} - _settled_before(quote)))
 
 
 def _settled_before(quote: Quote) -> set[str]:

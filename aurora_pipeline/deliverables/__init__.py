@@ -1,5 +1,5 @@
 """Video + Speech -> Deliverable.  Master and renditions at one loudness, measured again after they are made."""
 
-from .records import Deliverable, Quality
+from .records import Deliverable, Delivered, Quality
 
-__all__ = ["Deliverable", "Quality"]
+__all__ = ["Deliverable", "Delivered", "Quality"]

@@ -10,12 +10,13 @@ from __future__ import annotations
 from ..aurora_videos.records import Video
 from ..errors import VideoUnusable
 from ..script_table.records import Script
+from ..tts_audio.outdated import changed_since_spoken
 from ..tts_audio.records import Speech
 
 
 def assert_current(script: Script, speech: Speech, video: Video) -> None:
     """Raise `VideoUnusable` when the script changed since its speech or video was made."""
-    unspoken, unfilmed = _unspoken(script, speech), _unfilmed(script, speech, video)
+    unspoken, unfilmed = changed_since_spoken(script, speech), _unfilmed(script, speech, video)
     if not (changed := unspoken + unfilmed):
         return
     if unspoken and "speech" in changed:
@@ -26,15 +27,6 @@ def assert_current(script: Script, speech: Speech, video: Video) -> None:
     )
 
 
-def _unspoken(script: Script, speech: Speech) -> list[str]:
-    changed = {
-        "text": script.text != speech.text,
-        "voice": script.voice != speech.voice,
-        "language": not _is_same_language(script.language, speech.language),
-    }
-    return [name for name, has_changed in changed.items() if has_changed]
-
-
 def _unfilmed(script: Script, speech: Speech, video: Video) -> list[str]:
     changed = {
         "speech": video.speech_sha256 != speech.sha256,
@@ -42,12 +34,3 @@ def _unfilmed(script: Script, speech: Speech, video: Video) -> list[str]:
         "resolution": video.resolution != script.resolution,
     }
     return [name for name, has_changed in changed.items() if has_changed]
-
-
-def _is_same_language(asked: str, spoken: str) -> bool:
-    """``en`` or nothing asks for no more than ``en-US`` gives; the dialect is the voice's."""
-    return not asked.strip() or _primary(asked) == _primary(spoken)
-
-
-def _primary(tag: str) -> str:
-    return tag.strip().replace("_", "-").split("-")[0].lower()

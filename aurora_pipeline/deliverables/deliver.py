@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ..aurora_videos.records import Video
 from ..errors import VideoUnusable
@@ -25,18 +24,11 @@ from ..settings import Settings
 from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio.records import Speech
 from .current import assert_current
-from .records import Deliverable, Quality
+from .records import Deliverable, Delivered, Quality
 
 STAGE = "deliverables"
 RECIPE_VERSION = 2  # raise it whenever the same inputs would give other bytes or facts, or a record changes
 OUR_NAMES = re.compile(r"(?:master|poster|\d+x\d+)(?P<draft>\.DRAFT)?\.(?:mp4|jpg)")
-
-
-class Delivered(NamedTuple):
-    """What the stage made: finished files, and the measured quality of each clip."""
-
-    deliverables: StageTable[Deliverable]
-    quality: StageTable[Quality]
 
 
 @dataclass(frozen=True)

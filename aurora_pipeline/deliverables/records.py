@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..stage_tables import StageTable
+
 
 @dataclass(frozen=True)
 class Deliverable:
@@ -60,3 +62,11 @@ class Quality:
     video_sha256: str
     identity: float | None = None
     lag_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What the stage made: finished files, and the measured quality of each clip."""
+
+    deliverables: StageTable[Deliverable]
+    quality: StageTable[Quality]

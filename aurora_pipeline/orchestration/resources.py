@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import dagster as dg
 
 from .. import pipeline
-from ..pipeline import Delivered, Job, Published
+from ..deliverables import Delivered
+from ..pipeline import Job, Published
 from ..script_table import Campaign
 from ..settings import Settings, from_environment
 from ..stage_tables import StageTable
