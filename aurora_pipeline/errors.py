@@ -5,7 +5,8 @@
     ├── BadSetting               an environment variable or option; nothing was spent
     ├── SpendRefused             a guard said no before any money moved
     │   ├── PriceUnknown         no dated price, or one past its expiry
-    │   └── OverBudget           the reservation does not fit the budget
+    │   ├── OverBudget           the reservation does not fit the budget
+    │   └── BreakerTripped       a bill was absurd: nothing more is bought until a person has looked
     ├── RequestRefused           the provider refused the request; says whether it may be billed
     ├── OutcomeUnknown           a request may have been accepted: held, never sent again by itself
     ├── VideoUnusable            a bought video could not be fetched or read; the purchase is kept
@@ -79,13 +80,28 @@ class OverBudget(SpendRefused):
     """The worst case of this purchase does not fit what is left of the budget."""
 
 
-class RequestRefused(AuroraError):
-    """The provider refused a request. ``may_be_billed`` is its documented billing rule."""
+class BreakerTripped(SpendRefused):
+    """A bill was far above its reservation: nothing more is bought until a person has looked."""
 
-    def __init__(self, sentence: str, *, may_be_billed: bool = False, stops_the_run: bool = False) -> None:
+
+class RequestRefused(AuroraError):
+    """The provider refused a request. ``may_be_billed`` is its documented billing rule.
+
+    ``busy_seconds`` is set when it was only too busy: how long it asks to be left alone before it is asked again.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        may_be_billed: bool = False,
+        stops_the_run: bool = False,
+        busy_seconds: float | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.may_be_billed = may_be_billed
         self.stops_the_run = stops_the_run
+        self.busy_seconds = busy_seconds
 
 
 class OutcomeUnknown(AuroraError):

@@ -2,13 +2,17 @@
 
 Dagster ends a step by raising in the main thread wherever it is (reference/dagster.md 3.1), and Ctrl-C does the
 same. So workers never own the exit: the main thread pumps their results and, on any exception, sets `stop`, drops
-what has not started, and waits a bounded time for what has. Work must look at `stop` between its own waits.
+what has not started, and waits a bounded time, in total, for what has. Work must look at `stop` between its own waits.
+
+What cannot look at it is a transfer (bounded by its own time-outs) and one clip's synthesis (some seconds). A worker in
+the middle of one is left behind: a daemon thread, which keeps no process alive and ends with it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -17,6 +21,9 @@ from .errors import AuroraError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+DRAIN_SECONDS = 7.0  # for all workers together: a stopped run has 10 s to be gone, and a ledger row to write first
+_WORKER = "aurora worker"
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,19 @@ def for_each(
     *,
     workers: int,
     on_outcome: Callable[[Outcome[Item, Result], int], None] = lambda outcome, done: None,
-    drain_seconds: float = 20.0,
+    drain_seconds: float = DRAIN_SECONDS,
     stops_all: Callable[[AuroraError], bool] = lambda error: False,
 ) -> list[Outcome[Item, Result]]:
     """Outcomes of ``work(item, stop)`` in the order of ``items``; at most ``workers`` at a time.
 
     ``on_outcome(outcome, done)`` runs on the calling thread. An `AuroraError` belongs to its item and neighbours go
     on, unless ``stops_all(error)``: then nothing further is started and the rest carry that same error. Any other
-    exception stops everything and is raised.
+    exception, from a worker or raised in the calling thread by a signal, stops everything and is raised within
+    ``drain_seconds``; what ends in that time is kept by whoever made it, and ``on_outcome`` is not told of it.
     """
     crew = _Crew(items, work, workers, stops_all)
     try:
+        crew.begin()
         return crew.pump(on_outcome)
     finally:
         crew.dismiss(drain_seconds)
@@ -65,7 +74,10 @@ class _Crew(Generic[Item, Result]):
         self.done: queue.SimpleQueue[tuple[int, Result | None, BaseException | None]] = queue.SimpleQueue()
         for index in range(len(items)):
             self.todo.put(index)
-        self.threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(min(workers, len(items)))]
+        crew = range(1, min(workers, len(items)) + 1)
+        self.threads = [threading.Thread(target=self._labour, name=f"{_WORKER} {n}", daemon=True) for n in crew]
+
+    def begin(self) -> None:
         for thread in self.threads:
             thread.start()
 
@@ -74,6 +86,8 @@ class _Crew(Generic[Item, Result]):
             try:
                 index = self.todo.get_nowait()
             except queue.Empty:
+                return
+            if self.stop.is_set():  # asked while this one was being taken
                 return
             try:
                 self.done.put((index, self.work(self.items[index], self.stop), None))
@@ -102,8 +116,15 @@ class _Crew(Generic[Item, Result]):
 
     def dismiss(self, drain_seconds: float) -> None:
         self.stop.set()
+        deadline = time.monotonic() + drain_seconds
         for thread in self.threads:
-            thread.join(drain_seconds)
+            if thread.ident is not None:  # a signal may come before the last of them was started
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def left_behind() -> int:
+    """How many workers of this process are still at work: after a stop, those that could not end in time."""
+    return sum(thread.name.startswith(_WORKER) for thread in threading.enumerate())
 
 
 def pause(stop: threading.Event, seconds: float) -> bool:

@@ -7,7 +7,7 @@ So a stage can be run alone, in another process or on another day, and finds eve
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +26,8 @@ from .tts_audio import Speech
 
 if TYPE_CHECKING:
     from .aurora_videos.quote import Quote
+    from .aurora_videos.reconcile import Reconciled
+    from .aurora_videos.reconcile.compare import Window
     from .warehouse import CampaignFacts
     from .warehouse.known import RowReader
 
@@ -34,12 +36,17 @@ QUALITY = "deliverables.quality"  # the deliverables stage's second table
 
 @dataclass(frozen=True)
 class Job:
-    """One campaign's run: ``door`` is ``cli`` or ``dagster``, ``run_id`` that door's name for the run."""
+    """One campaign's run: ``door`` is ``cli`` or ``dagster``, ``run_id`` that door's name for the run.
+
+    ``needs_approval`` is set where nobody agrees to the quote as a whole: then only rows that a person approved are
+    bought.
+    """
 
     settings: Settings
     campaign: str
     run_id: str
     door: str = "cli"
+    needs_approval: bool = False
     progress: Progress = field(default_factory=Silent, repr=False)
 
 
@@ -112,7 +119,13 @@ def aurora_videos(job: Job, *, approved: Quote | None = None) -> StageTable[Vide
         campaign = read_campaign(job.settings, job.campaign)
         speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
         table = render_campaign(
-            job.settings, campaign, speeches, run_id=job.run_id, progress=job.progress, approved=approved
+            job.settings,
+            campaign,
+            speeches,
+            run_id=job.run_id,
+            progress=job.progress,
+            approved=approved,
+            needs_approval=job.needs_approval,
         )
         write_table(job.settings, "aurora_videos", job.campaign, Video, table)
         outcome(table, _billed_since(job, started_at))
@@ -170,7 +183,8 @@ def quote_campaign(job: Job) -> Quote:
     from .script_table import read_campaign
 
     speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-    return quote(job.settings, read_campaign(job.settings, job.campaign), speeches)
+    campaign = read_campaign(job.settings, job.campaign)
+    return quote(job.settings, campaign, speeches, run_id=job.run_id, needs_approval=job.needs_approval)
 
 
 def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: None) -> Finished:
@@ -186,9 +200,45 @@ def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: N
     return Finished(campaign, speech, aurora_videos(job, approved=quote), deliverables(job), warehouse(job))
 
 
+def reconcile_bills(settings: Settings, window: Window | None = None) -> Reconciled:
+    """Compare charges with the provider's bill and the stored files; the rows go to the ledger and the warehouse.
+
+    Only reads at the provider. Raises `SpendRefused` without fal's key and `Unreachable` when its records cannot be
+    read; then nothing was changed.
+    """
+    from .aurora_videos.reconcile.compare import reconcile_bills as compare
+
+    found = compare(settings, window)
+    if found.rows:
+        _publish_reconciliations(settings, [row.subject for row in found.rows])
+    return found
+
+
+def bills_to_reconcile(settings: Settings) -> int:
+    """How many charges of the provider are younger than 48 hours, still open, or still without their bill."""
+    from .aurora_videos.ledger import open_ledger
+    from .aurora_videos.reconcile.compare import Window, due_charges
+
+    return len(due_charges(open_ledger(settings.ledger), settings.provider, Window(), at=datetime.now(UTC)))
+
+
+def _publish_reconciliations(settings: Settings, subjects: Sequence[str]) -> None:
+    from .aurora_videos.ledger import open_ledger
+    from .aurora_videos.reconcile.kept import kept
+    from .warehouse.load import load_reconciliations
+
+    ledger, wanted = open_ledger(settings.ledger), set(subjects)
+    charges = [charge for charge in ledger.charges() if charge.charge_id in wanted]
+    try:
+        load_reconciliations(settings, kept(ledger), charges)
+    except WarehouseLost:
+        rebuild_warehouse(settings)
+
+
 def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = read_rows) -> CampaignFacts:
     """Everything the stages and the ledger hold about one campaign, as it is now."""
     from .aurora_videos.ledger import open_ledger
+    from .aurora_videos.reconcile.kept import kept
     from .warehouse import CampaignFacts
 
     name, ledger = campaign.name, open_ledger(settings.ledger)
@@ -202,6 +252,7 @@ def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = re
         failures=tuple(failure for stage in STAGES for failure in read(settings, f"{stage}.failures", name, Failure)),
         charges=tuple(ledger.charges(campaign=name, charge_ids=[video.charge_id for video in videos])),
         stage_runs=tuple(ledger.stage_runs(campaign=name)),
+        reconciliations=tuple(kept(ledger, campaign=name)),
     )
 
 
@@ -222,7 +273,8 @@ def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
         sentence = str(error)
         raise
     except BaseException as error:
-        sentence = f"It ended in {type(error).__name__}."
+        # What is no Exception came from outside: Ctrl-C, SIGTERM, or Dagster's Terminate.
+        sentence = f"It ended in {type(error).__name__}." if isinstance(error, Exception) else "It was stopped."
         raise
     finally:
         run = StageRun(

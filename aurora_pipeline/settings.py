@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,10 @@ class Settings:
     """Where things are and what may be done.
 
     ``root`` holds ``data/``. ``provider`` is ``studio`` (local, free drafts) unless fal was asked for.
-    ``fal_key_is_set`` says that a key exists; its value is never kept here.
+    ``fal_key_is_set`` says that a key exists; its value is never kept here. ``max_usd_per_*`` cap what may be bought
+    beside each campaign's own budget (days and months are UTC); None is no cap. A bill above ``bill_factor`` times its
+    reservation trips the breaker. ``horizon_seconds`` is how long fal's readable list must not hold a request before
+    it counts as never accepted: POST time-out + longest wait to start + longest run + the list's own delay.
     """
 
     root: Path
@@ -35,6 +39,11 @@ class Settings:
     workers: int = 2
     requests_in_flight: int = 2
     poll_seconds: float = 0.5
+    max_usd_per_run: Decimal | None = None
+    max_usd_per_day: Decimal | None = None
+    max_usd_per_month: Decimal | None = None
+    bill_factor: Decimal = Decimal("1.5")
+    horizon_seconds: float = 5 * 3600.0
 
     # inputs, committed
     @property
@@ -48,6 +57,11 @@ class Settings:
     @property
     def price_book(self) -> Path:
         return self.root / "data" / "price_book.csv"
+
+    @property
+    def models(self) -> Path:
+        """The home's own model table, beside the price book; without one the shipped table counts."""
+        return self.price_book.with_name("models.csv")
 
     # everything made
     @property
@@ -119,6 +133,11 @@ def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | No
         workers=_count(env, "AURORA_WORKERS", os.cpu_count() or 2),
         requests_in_flight=_count(env, "AURORA_REQUESTS_IN_FLIGHT", 2),
         poll_seconds=_seconds(env, "AURORA_POLL_SECONDS", 3.0 if _provider(env) == "fal" else 0.5),
+        max_usd_per_run=_usd(env, "AURORA_MAX_USD_PER_RUN"),
+        max_usd_per_day=_usd(env, "AURORA_MAX_USD_PER_DAY"),
+        max_usd_per_month=_usd(env, "AURORA_MAX_USD_PER_MONTH"),
+        bill_factor=_factor(env, "AURORA_BILL_FACTOR", Settings.bill_factor),
+        horizon_seconds=_seconds(env, "AURORA_HORIZON_SECONDS", Settings.horizon_seconds, most=7 * 24 * 3600.0),
     )
 
 
@@ -149,12 +168,38 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(env: Mapping[str, str], name: str, default: float, *, most: float = 3600.0) -> float:
     text = env.get(name, "").strip()
     try:
         seconds = float(text) if text else default
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds < 3600:
-        raise BadSetting(f"{name} is '{text}'; use seconds, such as 3. Nothing was spent.")
+    if not 0 < seconds < most:
+        raise BadSetting(f"{name} is '{text}'; use seconds, such as {default:g}. Nothing was spent.")
     return seconds
+
+
+def _usd(env: Mapping[str, str], name: str) -> Decimal | None:
+    text = env.get(name, "").strip()
+    if not text:
+        return None
+    usd = _decimal(text)
+    if usd is None or usd < 0:
+        raise BadSetting(f"{name} is '{text}'; use dollars, such as 25 or 25.50. Nothing was spent.")
+    return usd
+
+
+def _factor(env: Mapping[str, str], name: str, default: Decimal) -> Decimal:
+    text = env.get(name, "").strip()
+    factor = _decimal(text) if text else default
+    if factor is None or factor < 1:
+        raise BadSetting(f"{name} is '{text}'; use a number from 1, such as {default}. Nothing was spent.")
+    return factor
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

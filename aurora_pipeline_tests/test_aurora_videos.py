@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,13 +11,21 @@ from aurora_pipeline.aurora_videos import ledger as ledger_module
 from aurora_pipeline.aurora_videos import purchase as purchase_module
 from aurora_pipeline.aurora_videos import quote as quote_module
 from aurora_pipeline.aurora_videos.ledger import Ledger
-from aurora_pipeline.aurora_videos.purchase import Purchase
+from aurora_pipeline.aurora_videos.purchase import Purchase, Till
 from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
-from aurora_pipeline.errors import Interrupted, OutcomeUnknown, OverBudget, RequestRefused, SpendRefused, VideoUnusable
+from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.errors import (
+    BreakerTripped,
+    Interrupted,
+    OutcomeUnknown,
+    OverBudget,
+    RequestRefused,
+    SpendRefused,
+    VideoUnusable,
+)
 from aurora_pipeline.gear import ffmpeg
-from aurora_pipeline.gear.fal import RequestState
-from aurora_pipeline.gear.fal_answers import Gone, Result, Unreachable
+from aurora_pipeline.gear.fal_answers import Gone, RequestState, Result, Unreachable
 from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.price_book import Price
 from aurora_pipeline.script_table import Script
@@ -58,6 +66,8 @@ class ScriptedFal:
     polls: int = 0
     had: list[str] = field(default_factory=list)
     units: Decimal = Decimal(1)
+    withdrawn: list[str] = field(default_factory=list)
+    is_queued: bool = False
 
     def _fault(self, name):
         if name in self.faults:
@@ -74,7 +84,9 @@ class ScriptedFal:
     def submit(self, endpoint, arguments, *, before_post, on_reply):
         before_post()
         if self._fault("refused"):
-            raise RequestRefused("busy")
+            raise RequestRefused("no")
+        if self._fault("busy"):
+            raise RequestRefused("busy", busy_seconds=0.001)
         if self._fault("never arrives"):
             raise OutcomeUnknown("lost on the way")
         request_id = f"r-{len(self.accepted)}"
@@ -87,6 +99,16 @@ class ScriptedFal:
         if self._fault("killed after the answer is stored"):
             raise KeyboardInterrupt
         return request_id
+
+    @property
+    def platform(self):
+        return self
+
+    def withdraw(self, endpoint, request_id):
+        if "runs already" in self.faults:
+            return False
+        self.withdrawn.append(request_id)
+        return True
 
     def find(self, endpoint, audio_url, *, since):
         if self._fault("list unreadable"):
@@ -103,6 +125,8 @@ class ScriptedFal:
             raise RequestRefused("401", stops_the_run=True)
         if self._fault("forgotten"):
             raise Gone("unknown request")
+        if self.is_queued:
+            return RequestState(is_completed=False, queue_position=3)
         return RequestState(is_completed=True, error="bad" if "job fails" in self.faults else "")
 
     def result(self, endpoint, request_id, *, has_failed):
@@ -168,7 +192,18 @@ def purchase(settings, fal):
     speech = Speech("spring", "a", wav, 0.98, 24000, "hibari", "1", "heart", "en", "Hi.", "engine", ())
     request = AuroraRequest(SCRIPT, speech, SentImage(b"png", ".png", "i" * 64))
     clip = QuotedClip(request, PRICE, None, "new")
-    return Purchase(settings, clip, "run-1", Decimal(10), Ledger(settings.ledger), store, fal)
+    ledger = Ledger(settings.ledger)
+    yield Purchase(Till(settings, "run-1", Limits(campaign_usd=Decimal(10)), ledger, store, fal), clip)
+    ledger.close()
+
+
+def _at(purchase, **changes):
+    """The same purchase at a till that differs."""
+    return replace(purchase, till=replace(purchase.till, **changes))
+
+
+def _drafting(purchase):
+    return _at(purchase, settings=replace(purchase.till.settings, provider="studio"), limits=Limits())
 
 
 def _complete(purchase):
@@ -180,16 +215,16 @@ def test_a_clip_is_bought_stored_and_settled_to_the_cent(purchase, fal):
 
     assert charge.state == "settled"
     assert (charge.billed_seconds, charge.billed_usd) == (1, Decimal("0.14"))
-    assert purchase.store.require(charge.video_sha256).read_bytes() == fal.video
-    assert purchase.ledger.budget("fal", "spring").settled_usd == Decimal("0.14")
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == 0
+    assert purchase.till.store.require(charge.video_sha256).read_bytes() == fal.video
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").settled_usd == Decimal("0.14")
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
 
 
 def test_a_finished_clip_is_never_asked_for_again(purchase, fal):
     _complete(purchase)
     polls = fal.polls
 
-    _complete(replace(purchase, run_id="run-2"))
+    _complete(_at(purchase, run_id="run-2"))
 
     assert (len(fal.accepted), fal.polls) == (1, polls)
 
@@ -213,7 +248,6 @@ def test_a_passing_fault_costs_nothing(purchase, fal, fault):
 @pytest.mark.parametrize(
     ("fault", "left_as"),
     [
-        ("upload", "voided"),
         ("refused", "refused"),
         ("killed before the answer is stored", "unknown"),
         ("killed after the answer is stored", "accepted"),
@@ -223,7 +257,7 @@ def test_a_purchase_that_broke_off_is_taken_up_without_a_second_one(purchase, fa
     fal.faults = [fault]
     with pytest.raises((RequestRefused, KeyboardInterrupt)):
         _complete(purchase)
-    assert [charge.state for charge in purchase.ledger.charges()] == [left_as]
+    assert [charge.state for charge in purchase.till.ledger.charges()] == [left_as]
 
     charge = _complete(purchase)
 
@@ -231,7 +265,7 @@ def test_a_purchase_that_broke_off_is_taken_up_without_a_second_one(purchase, fa
     assert len(fal.accepted) == 1
 
 
-def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fal, monkeypatch):
+def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fal):
     fal.faults = ["never arrives", "list unreadable"]
 
     with pytest.raises(OutcomeUnknown, match=r"\$0\.28 stays reserved and it is not sent again"):
@@ -239,15 +273,15 @@ def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fa
     with pytest.raises(OutcomeUnknown, match="not on the provider's list yet"):
         _complete(purchase)
     assert fal.accepted == {}
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == Decimal("0.28")
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == Decimal("0.28")
 
-    monkeypatch.setitem(purchase_module.HORIZON, "fal", timedelta(0))
-    assert _complete(purchase).state == "settled"
+    at_once = replace(purchase.till.settings, horizon_seconds=0.0)
+    assert _complete(_at(purchase, settings=at_once)).state == "settled"
     assert len(fal.accepted) == 1
 
 
 def test_a_dead_worker_is_relieved_and_a_live_one_is_waited_for(purchase, fal, monkeypatch):
-    purchase.ledger.claim(purchase._plan(), limit_usd=None)  # somebody else's claim, not yet sent
+    purchase.till.ledger.claim(purchase._plan(), limits=Limits())  # somebody else's claim, not yet sent
     stop = threading.Event()
     waits = []
     monkeypatch.setattr(purchase_module, "pause", lambda stop, seconds: waits.append(seconds) or stop.set())
@@ -264,7 +298,7 @@ def test_a_failed_job_is_asked_again_only_when_it_was_free(purchase, fal, billin
     fal.faults = ["job fails", billing]
     with pytest.raises(RequestRefused):
         _complete(purchase)
-    assert purchase.ledger.charges()[0].state == end
+    assert purchase.till.ledger.charges()[0].state == end
 
     fal.faults = []
     if end == "rejected":
@@ -289,11 +323,11 @@ def test_a_video_that_never_arrives_whole_is_kept_as_paid(purchase, fal):
 
 def test_a_lost_file_is_fetched_again_not_bought_again(purchase, fal):
     charge = _complete(purchase)
-    purchase.store.require(charge.video_sha256).unlink()
+    purchase.till.store.require(charge.video_sha256).unlink()
 
     assert _complete(purchase).state == "settled"
 
-    assert purchase.store.path(charge.video_sha256) is not None
+    assert purchase.till.store.path(charge.video_sha256) is not None
     assert len(fal.accepted) == 1
 
 
@@ -301,7 +335,7 @@ def test_over_budget_nothing_is_uploaded_or_sent(purchase, fal):
     fal.faults = ["upload"]
 
     with pytest.raises(OverBudget):
-        _complete(replace(purchase, limit_usd=Decimal("0.27")))
+        _complete(_at(purchase, limits=Limits(campaign_usd=Decimal("0.27"))))
 
     assert fal.faults == ["upload"]
 
@@ -313,7 +347,7 @@ def test_stopping_before_it_is_sent_frees_the_money(purchase, fal):
     with pytest.raises(Interrupted):
         purchase.complete(stop)
 
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == 0
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
     assert fal.accepted == {}
 
 
@@ -360,18 +394,18 @@ class TestFingerprint:
 
 
 def test_the_safe_horizon_counts_from_the_first_look_that_missed_it(purchase):
-    charge, _new = purchase.ledger.claim(purchase._plan(), limit_usd=None)
+    charge, _new = purchase.till.ledger.claim(purchase._plan(), limits=Limits())
     first, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
-    assert purchase.ledger.note_missed(charge.charge_id, at=first) == first
-    assert purchase.ledger.note_missed(charge.charge_id, at=later) == first
+    assert purchase.till.ledger.note_missed(charge.charge_id, at=first) == first
+    assert purchase.till.ledger.note_missed(charge.charge_id, at=later) == first
 
 
 def test_a_refused_key_leaves_the_accepted_request_as_it_is(purchase, fal):
     fal.faults = ["key refused"]
     with pytest.raises(RequestRefused):
         _complete(purchase)
-    assert purchase.ledger.charges()[0].state == "accepted"
+    assert purchase.till.ledger.charges()[0].state == "accepted"
 
     assert _complete(purchase).state == "settled"
     assert len(fal.accepted) == 1
@@ -385,29 +419,33 @@ def test_a_bought_video_the_provider_forgot_is_kept_on_the_books(purchase, fal, 
         _complete(purchase)
 
     assert len(fal.accepted) == 1
-    assert purchase.ledger.budget("fal", "spring").reserved_usd > 0
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd > 0
 
 
 @pytest.mark.parametrize("fault", ["forgotten", "result expired", "file gone"])
 def test_a_draft_whose_studio_was_emptied_is_drafted_again(purchase, fal, fault):
-    drafting = replace(purchase, settings=replace(purchase.settings, provider="studio"), limit_usd=None)
+    drafting = _drafting(purchase)
     fal.faults = [fault]
 
     charge = _complete(drafting)
 
     assert charge.state == "settled"
-    assert sorted(row.state for row in purchase.ledger.charges()) == ["settled", "voided"]
-    assert purchase.ledger.budget("studio", "spring").settled_usd == charge.billed_usd
+    assert sorted(row.state for row in purchase.till.ledger.charges()) == ["settled", "voided"]
+    assert purchase.till.ledger.spending("studio", "campaign", "spring").settled_usd == charge.billed_usd
 
 
 def test_a_settled_draft_whose_file_and_studio_are_gone_leaves_the_books_straight(purchase, fal):
-    drafting = replace(purchase, settings=replace(purchase.settings, provider="studio"), limit_usd=None)
-    purchase.store.require(_complete(drafting).video_sha256).unlink()
+    drafting = _drafting(purchase)
+    purchase.till.store.require(_complete(drafting).video_sha256).unlink()
     fal.faults = ["file gone"]
 
     charge = _complete(drafting)
 
-    assert purchase.ledger.budget("studio", "spring").settled_usd == charge.billed_usd == Decimal("0.14")
+    assert (
+        purchase.till.ledger.spending("studio", "campaign", "spring").settled_usd
+        == charge.billed_usd
+        == Decimal("0.14")
+    )
 
 
 def test_a_video_lost_before_it_was_settled_is_fetched_again(purchase, fal, monkeypatch):
@@ -415,7 +453,7 @@ def test_a_video_lost_before_it_was_settled_is_fetched_again(purchase, fal, monk
         patch.setattr(Purchase, "_settle", _killed)
         with pytest.raises(KeyboardInterrupt):
             _complete(purchase)
-    purchase.store.require(purchase.ledger.charges()[0].video_sha256).unlink()
+    purchase.till.store.require(purchase.till.ledger.charges()[0].video_sha256).unlink()
 
     assert _complete(purchase).state == "settled"
     assert len(fal.accepted) == 1
@@ -426,21 +464,138 @@ def _killed(*args):
 
 
 def test_other_bytes_for_a_lost_video_are_taken_as_what_was_paid(purchase, fal, other_video):
-    purchase.store.require(_complete(purchase).video_sha256).unlink()
+    purchase.till.store.require(_complete(purchase).video_sha256).unlink()
     fal.video = other_video
 
     charge = _complete(purchase)
 
-    assert purchase.store.require(charge.video_sha256).read_bytes() == other_video
+    assert purchase.till.store.require(charge.video_sha256).read_bytes() == other_video
     assert len(fal.accepted) == 1
 
 
-def test_the_bill_is_the_providers_count_where_it_is_the_higher(purchase, fal):
-    fal.units = Decimal("6.2")
+@pytest.mark.parametrize(
+    ("units", "unit_usd", "usd", "source", "reported"),
+    [
+        (None, None, "0.14", "measured", None),
+        ("1", "0.14", "0.14", "measured", "0.14"),
+        ("1.4", "0.10", "0.14", "measured", "0.14"),  # a unit is not a second: 720p counts 1.4 for each
+        ("6.2", "0.14", "0.868", "reported", "0.868"),
+        ("0", "0.14", "0.14", "measured", "0"),  # the budget never believes less than we measured
+        ("6.2", None, "0.868", "reported", "0.868"),  # no unit price to be had: ours, the dearer guess
+    ],
+)
+def test_the_bill_is_never_believed_to_be_less_than_it_may_be(purchase, fal, units, unit_usd, usd, source, reported):
+    fal.units = units and Decimal(units)
+    prices = {} if unit_usd is None else {PRICE.endpoint: Decimal(unit_usd)}
+
+    charge = _complete(_at(purchase, unit_usd=prices))
+
+    assert (charge.billed_seconds, charge.billed_usd, charge.bill_source) == (1, Decimal(usd), source)
+    assert charge.reported_usd == (reported and Decimal(reported))
+
+
+def test_an_absurd_bill_is_recorded_and_stops_the_next_purchase(purchase, fal):
+    fal.units = Decimal(4000)
+
+    assert _complete(purchase).billed_usd == Decimal(560)
+
+    other = replace(purchase.clip, request=replace(purchase.clip.request, image=SentImage(b"", ".png", "j" * 64)))
+    with pytest.raises(BreakerTripped, match=r"billed \$560\.00 for spring/a"):
+        _complete(replace(purchase, clip=other))
+    assert len(fal.accepted) == 1
+
+
+def test_a_busy_provider_is_asked_again_and_each_time_anew(purchase, fal):
+    fal.faults = ["busy", "busy"]
 
     charge = _complete(purchase)
 
-    assert (charge.billed_seconds, charge.billed_usd) == (7, Decimal("0.98"))
+    assert charge.state == "settled"
+    assert [row.state for row in purchase.till.ledger.charges()] == ["refused", "refused", "settled"]
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
+
+
+def test_a_provider_that_stays_busy_is_left_alone_in_the_end(purchase, fal):
+    fal.faults = ["busy"] * 100
+
+    with pytest.raises(RequestRefused, match="busy"):
+        _complete(purchase)
+
+    assert fal.accepted == {}
+
+
+class _StopsAfterASubmit(threading.Event):
+    """Is set by the first wait: the moment in which a follower looks away."""
+
+    def wait(self, timeout=None):
+        self.set()
+        return True
+
+
+def test_what_still_waits_at_the_provider_is_withdrawn_when_stopped(purchase, fal):
+    fal.is_queued = True
+
+    with pytest.raises(Interrupted, match="a was withdrawn from the queue; run again to go on"):
+        purchase.complete(_StopsAfterASubmit())
+
+    assert fal.withdrawn == ["r-0"]
+    (charge,) = purchase.till.ledger.charges()
+    assert charge.state == "refused"
+    assert "it never ran and is not billed" in charge.sentence
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
+
+
+@pytest.mark.parametrize("why", ["it runs already", "another run's", "the account was refused"])
+def test_what_runs_or_is_still_wanted_stays_accepted_when_stopped(purchase, fal, why):
+    fal.is_queued = True
+    if why == "it runs already":
+        fal.faults = ["runs already"]
+    if why == "the account was refused":
+        purchase.till.is_locked.set()
+    if why == "another run's":
+        fal.faults = ["killed after the answer is stored"]
+        with pytest.raises(KeyboardInterrupt):
+            _complete(purchase)
+        purchase = _at(purchase, run_id="run-2")
+
+    with pytest.raises(Interrupted, match="a was stopped while accepted; run again to go on"):
+        purchase.complete(_StopsAfterASubmit())
+
+    assert [charge.state for charge in purchase.till.ledger.charges()] == ["accepted"]
+    fal.is_queued = False
+    assert _complete(purchase).state == "settled"
+    assert len(fal.accepted) == 1
+
+
+def test_nothing_is_posted_after_the_stop_even_when_its_media_were_being_uploaded(purchase, fal, monkeypatch):
+    stop = threading.Event()
+    monkeypatch.setattr(fal, "upload", lambda data, **named: stop.set() or "https://v3.fal.media/x")
+
+    with pytest.raises(Interrupted, match="stopped before it was sent"):
+        purchase.complete(stop)
+
+    assert fal.accepted == {}
+    assert [charge.state for charge in purchase.till.ledger.charges()] == ["voided"]
+
+
+def test_a_portrait_is_uploaded_once_a_run_and_every_speech_by_its_own_name(purchase, fal, monkeypatch):
+    names, upload = [], fal.upload
+    monkeypatch.setattr(fal, "upload", lambda data, **n: names.append(n["file_name"]) or upload(data, **n))
+    other = replace(purchase.clip.request, script=replace(SCRIPT, clip_id="b", prompt="Smile."))
+
+    _complete(purchase)
+    _complete(replace(purchase, clip=replace(purchase.clip, request=other)))
+
+    assert names.count(f"{'i' * 16}.png") == 1
+    assert len(set(names)) == 3
+
+
+def test_an_upload_that_broke_is_repeated_since_it_buys_nothing(purchase, fal):
+    fal.faults = ["upload", "upload"]
+
+    assert _complete(purchase).state == "settled"
+
+    assert len(purchase.till.ledger.charges()) == 1
 
 
 def test_a_held_charge_that_a_person_releases_may_be_bought_again(purchase, fal):
@@ -448,11 +603,11 @@ def test_a_held_charge_that_a_person_releases_may_be_bought_again(purchase, fal)
     with pytest.raises(RequestRefused):
         _complete(purchase)
     fal.faults = []
-    (held,) = purchase.ledger.charges()
+    (held,) = purchase.till.ledger.charges()
 
-    assert purchase.ledger.release(held.charge_id, "Not on the bill.")
+    assert purchase.till.ledger.release(held.charge_id, "Not on the bill.")
 
-    assert purchase.ledger.budget("fal", "spring").reserved_usd == 0
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
     assert _complete(purchase).state == "settled"
 
 
@@ -462,7 +617,7 @@ class TestQuote:
     def _quote(self, purchase, standing="new", **changes):
         clip = replace(purchase.clip, standing=standing)
         request = replace(clip.request, script=replace(clip.request.script, **changes))
-        return Quote("spring", "fal", (replace(clip, request=request),), None)
+        return Quote("spring", "fal", (replace(clip, request=request),), {})
 
     def test_what_is_not_surely_bought_is_priced_at_its_worst(self, purchase):
         for standing in ("new", "in doubt"):
@@ -472,11 +627,13 @@ class TestQuote:
             assert self._quote(purchase, standing).reserve_usd == 0
 
     def test_a_charge_left_behind_before_it_was_sent_is_quoted_again(self, purchase):
-        charge, _new = purchase.ledger.claim(purchase._plan(), limit_usd=None)
+        charge, _new = purchase.till.ledger.claim(purchase._plan(), limits=Limits())
 
-        assert quote_module._standing(charge) == "new"
-        purchase.ledger.mark_sending(charge.charge_id, audio_url="u")
-        assert quote_module._standing(purchase.ledger.charge(charge.charge_id)) == "in doubt"
+        request = purchase.clip.request
+        assert quote_module._standing(request, charge, None) == ("new", "")
+        purchase.till.ledger.mark_sending(charge.charge_id, audio_url="u")
+        sent = purchase.till.ledger.charge(charge.charge_id)
+        assert quote_module._standing(request, sent, None)[0] == "in doubt"
 
     def test_a_campaign_that_changed_since_it_was_agreed_is_refused(self, purchase):
         agreed = self._quote(purchase)
@@ -496,8 +653,8 @@ class TestQuote:
 
     def test_a_bought_video_is_not_drafted_over(self, purchase):
         bought = _complete(purchase)
-        drafting = replace(purchase.settings, provider="studio")
+        drafting = replace(purchase.till.settings, provider="studio")
 
-        standing = quote_module.standing_charges(drafting, purchase.ledger, [bought.fingerprint, "f" * 64])
+        standing = quote_module.standing_charges(drafting, purchase.till.ledger, [bought.fingerprint, "f" * 64])
 
         assert standing == {bought.fingerprint: bought}

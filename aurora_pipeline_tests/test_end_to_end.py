@@ -306,5 +306,5 @@ def test_a_budget_that_is_too_small_is_refused_at_the_quote(aurora, new_home):
     said = aurora(home, "run", "spring", "--yes", AURORA_PROVIDER="fal", FAL_KEY=SECRET)
 
     assert said.returncode == 1
-    assert "$0.05 of the budget is left; raise budget_usd in campaign.yaml" in said.stderr
+    assert "but $0.05 of the campaign's budget is left. Raise budget_usd in campaign.yaml" in said.stderr
     assert Ledger(from_environment({"AURORA_HOME": str(home)}).ledger).charges() == []

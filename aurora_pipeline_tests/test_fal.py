@@ -4,13 +4,14 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fal_client
 import pytest
 
 from aurora_pipeline.errors import BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
-from aurora_pipeline.gear import fal, fal_answers
+from aurora_pipeline.gear import fal, fal_answers, fal_platform
 from aurora_pipeline.gear.secrets import scrub
 
 ENDPOINT = "fal-ai/creatify/aurora"
@@ -292,13 +293,20 @@ class TestLookingUpALostRequest:
         ]
         server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
 
-        assert connection.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
-        assert connection.find(ENDPOINT, "nobody's", since=datetime.now(UTC)) is None
+        assert connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
+        assert connection.platform.find(ENDPOINT, "nobody's", since=datetime.now(UTC)) is None
+
+    def test_a_request_listed_on_two_pages_is_one_request(self, server, connection):
+        item = {"request_id": "r-9", "json_input": {"audio_url": "mine"}}
+        pages = [{"items": [item], "next_cursor": "p2"}, {"items": [item]}]
+        server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
+
+        assert connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
 
     def test_the_list_is_read_from_long_before_the_sending(self, server, connection):
         server.script = lambda handler: _json(200, {"items": []})
 
-        connection.find(ENDPOINT, "mine", since=datetime(2026, 11, 22, 12, tzinfo=UTC))
+        connection.platform.find(ENDPOINT, "mine", since=datetime(2026, 11, 22, 12, tzinfo=UTC))
 
         assert "start=2026-11-21T12%3A00" in server.seen[0][1]
 
@@ -308,13 +316,13 @@ class TestLookingUpALostRequest:
         server.script = lambda handler: _json(200, {"items": []})
 
         with pytest.raises(fal_answers.Unreachable, match=r"clock is 3.* s off"):
-            connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
+            connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC))
 
     @pytest.mark.parametrize(
         "page",
         [
             {"items": [{"request_id": "r", "json_input": None}]},
-            {"items": [{"request_id": "r", "json_input": {"audio_url": "mine"}}] * 2},
+            {"items": [{"request_id": each, "json_input": {"audio_url": "mine"}} for each in ("r", "s")]},
             {"items": ["text"]},
             {"items": None},
             {"no": "items"},
@@ -326,7 +334,7 @@ class TestLookingUpALostRequest:
         server.script = lambda handler: _json(200, page)
 
         with pytest.raises(fal_answers.Unreachable):
-            connection.find(ENDPOINT, "mine", since=datetime.now(UTC))
+            connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC))
 
 
 def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connection, tmp_path):
@@ -341,3 +349,102 @@ def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connecti
 def test_a_file_that_is_no_longer_there_is_gone(server, connection, tmp_path):
     with pytest.raises(fal_answers.Gone):
         connection.download(f"{server.url}/v.mp4", tmp_path / "v.mp4")
+
+
+class TestWithdrawing:
+    """A request is taken back only while it waits; a running job is never signalled, since it may be billed."""
+
+    @staticmethod
+    def _answers(server, status, cancelled=(200, {"status": "OK"})):
+        def script(handler):
+            return _json(*cancelled) if handler.command == "PUT" else _json(202, status)
+
+        server.script = script
+
+    def _puts(self, server):
+        return [path for method, path, _h, _b in server.seen if method == "PUT"]
+
+    def test_a_queued_request_is_withdrawn(self, server, connection):
+        self._answers(server, {"status": "IN_QUEUE", "queue_position": 2})
+
+        assert connection.withdraw(ENDPOINT, "r-1")
+
+        assert self._puts(server) == ["/queue.fal.run/fal-ai/creatify/requests/r-1/cancel"]
+
+    def test_a_running_request_is_not_even_asked(self, server, connection):
+        self._answers(server, {"status": "IN_PROGRESS", "logs": None})
+
+        assert not connection.withdraw(ENDPOINT, "r-1")
+
+        assert self._puts(server) == []
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            (202, {"status": "CANCELLATION_REQUESTED"}),
+            (400, {"status": "ALREADY_COMPLETED"}),
+            (404, {"status": "NOT_FOUND"}),
+            (500, {}),
+            (200, ["odd"]),
+        ],
+    )
+    def test_any_other_answer_leaves_it_accepted(self, server, connection, answer):
+        self._answers(server, {"status": "IN_QUEUE", "queue_position": 0}, answer)
+
+        assert not connection.withdraw(ENDPOINT, "r-1")
+
+
+class TestFalsOwnRecords:
+    def test_a_unit_price_is_read_as_it_is_written(self, server, connection):
+        row = {"endpoint_id": ENDPOINT, "unit_price": 0.1, "unit": "seconds", "currency": "USD"}
+        server.script = lambda handler: _json(200, {"prices": [{"endpoint_id": "other", "unit_price": 9}, row]})
+
+        assert connection.platform.unit_price(ENDPOINT) == fal_platform.UnitPrice("seconds", Decimal("0.1"))
+
+    def test_an_endpoint_without_a_price_has_none(self, server, connection):
+        server.script = lambda handler: _json(200, {"prices": []})
+
+        assert connection.platform.unit_price(ENDPOINT) is None
+
+    @pytest.mark.parametrize("body", [{"prices": None}, [], {"prices": [{"endpoint_id": ENDPOINT, "unit_price": "x"}]}])
+    def test_a_price_list_that_cannot_be_read_is_no_answer(self, server, connection, body):
+        server.script = lambda handler: _json(200, body)
+
+        with pytest.raises(fal_answers.Unreachable):
+            connection.platform.unit_price(ENDPOINT)
+
+    def test_bills_are_summed_over_events_and_pages(self, server, connection):
+        pages = [
+            {"billing_events": [{"request_id": "r-1", "cost_total": 0.5}], "next_cursor": "p2"},
+            {"billing_events": [{"request_id": "r-1", "cost_total": 0.2}], "next_cursor": None},
+        ]
+        server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
+
+        assert connection.platform.bills(["r-1", "r-2"]) == {"r-1": Decimal("0.7")}
+
+    def test_bills_are_asked_for_with_the_admin_key_and_nothing_else_is(self, server, connection, monkeypatch):
+        monkeypatch.setenv("FAL_ADMIN_KEY", "admin-key")
+        server.script = lambda handler: _json(200, {"billing_events": [], "prices": []})
+
+        connection.platform.bills(["r-1"])
+        connection.platform.unit_price(ENDPOINT)
+
+        sent = [headers["Authorization"] for _m, _p, headers, _b in server.seen]
+        assert sent == ["Key admin-key", "Key local-studio"]
+
+    def test_a_key_that_may_not_read_bills_is_told_apart(self, server, connection):
+        server.script = lambda handler: _json(403, {"detail": "no"})
+
+        with pytest.raises(fal_platform.NotAllowed, match="may not read"):
+            connection.platform.bills(["r-1"])
+
+
+@pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "7"}, 7), ({"Retry-After": "99999"}, 300), ({}, 5)])
+def test_a_busy_provider_says_how_long_to_leave_it_alone(server, connection, header, seconds):
+    server.script = lambda handler: (429, header, b"{}")
+
+    with pytest.raises(RequestRefused, match="took nothing") as refused:
+        _submit(connection)
+
+    assert refused.value.busy_seconds == seconds
+    assert len(server.seen) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,14 +90,56 @@ def test_a_failure_shows_the_last_lines_and_the_exact_command(tmp_path: Path) ->
     assert f"file:{missing}" in words
 
 
+class Alarm(threading.Event):
+    """Not set before ffmpeg is at work; then ``rings``."""
+
+    def __init__(self, folder: Path, rings: Callable[[], bool]) -> None:
+        super().__init__()
+        self.folder, self.rings = folder, rings
+
+    def is_set(self) -> bool:
+        return bool(processes_that_name(str(self.folder))) and self.rings()
+
+
+def interrupt() -> bool:
+    raise KeyboardInterrupt
+
+
 def test_ffmpeg_is_ended_when_the_run_is_asked_to_stop(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match=r"^ffmpeg was stopped because the run was asked to stop.$"):
+        ffmpeg.run(endless(tmp_path), stop=Alarm(tmp_path, lambda: True))
+
+    assert processes_that_name(str(tmp_path)) == []
+
+
+def test_ffmpeg_is_not_started_once_the_run_was_asked_to_stop(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
 
-    with pytest.raises(Interrupted):
-        ffmpeg.run(endless(tmp_path), stop=stop)
+    with pytest.raises(Interrupted, match=r"^ffmpeg was not started because the run was asked to stop.$"):
+        ffmpeg.run([*HALF_A_SECOND, ffmpeg.target(tmp_path / "sound.wav")], stop=stop)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_does_not_wait_for_its_threads_takes_every_ffmpeg_along(tmp_path: Path) -> None:
+    ran: list[type[BaseException]] = []
+
+    def work() -> None:
+        try:
+            ffmpeg.run(endless(tmp_path))
+        except FfmpegFailed as failure:
+            ran.append(type(failure))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while not processes_that_name(str(tmp_path)) and thread.is_alive():
+        thread.join(0.05)
+    ffmpeg.end_all()
+    thread.join(30)
 
     assert processes_that_name(str(tmp_path)) == []
+    assert ran == [FfmpegFailed]
 
 
 def test_ffmpeg_is_ended_when_it_takes_too_long(tmp_path: Path) -> None:
@@ -107,12 +150,7 @@ def test_ffmpeg_is_ended_when_it_takes_too_long(tmp_path: Path) -> None:
 
 
 def test_ffmpeg_is_ended_when_anything_is_raised_while_it_works(tmp_path: Path) -> None:
-    class Alarm(threading.Event):
-        def is_set(self) -> bool:
-            assert processes_that_name(str(tmp_path)), "ffmpeg should be at work now"
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        ffmpeg.run(endless(tmp_path), stop=Alarm())
+        ffmpeg.run(endless(tmp_path), stop=Alarm(tmp_path, interrupt))
 
     assert processes_that_name(str(tmp_path)) == []

@@ -1,13 +1,23 @@
-"""The ledger's promises: one live charge per fingerprint, money inside the budget, each arrow once."""
+"""The ledger's promises, asked of SQLite and of Postgres: one live charge per fingerprint, money inside every limit,
+each arrow once, nothing lost by a kill."""
 
+import multiprocessing
+import os
+import signal
+import sqlite3
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from aurora_pipeline.aurora_videos.ledger import Ledger, Plan
-from aurora_pipeline.errors import OverBudget
+from aurora_pipeline.aurora_videos import approvals, breaker, ledger_versions
+from aurora_pipeline.aurora_videos import ledger as ledger_module
+from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan
+from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.errors import AuroraError, BadSetting, BreakerTripped, OverBudget
 
 PLAN = Plan(
     charge_id="c1",
@@ -23,75 +33,187 @@ PLAN = Plan(
     price_source="page",
     reserved_usd=Decimal("0.70"),
 )
+TEN = Limits(campaign_usd=Decimal(10))
+NONE = Limits()
+# Fork: a worker starts in milliseconds, and the connection of its parent must not be used in it.
+FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+def ledger(ledger_url):
+    opened = Ledger(ledger_url)
+    yield opened
+    opened.close()
 
 
-def _buy(ledger, plan=PLAN):
-    ledger.claim(plan, limit_usd=Decimal(10))
+def _plan(number, **changes):
+    return replace(PLAN, charge_id=f"c{number}", fingerprint=f"{number:064d}", **changes)
+
+
+def _buy(ledger, plan=PLAN, *, limits=TEN):
+    ledger.claim(plan, limits=limits)
     ledger.mark_sending(plan.charge_id, audio_url="https://x/1.wav")
     ledger.mark_accepted(plan.charge_id, request_id=f"req-{plan.charge_id}")
 
 
+def _settle(ledger, plan=PLAN, *, usd="0.70", factor=None):
+    _buy(ledger, plan)
+    ledger.mark_completed(plan.charge_id, result={"video": {"url": "u"}}, billable_units=Decimal("7.0"))
+    ledger.mark_stored(plan.charge_id, video_sha256="v" * 64)
+    return ledger.settle(plan.charge_id, Bill(5, Decimal(usd), "measured"), breaker_factor=factor)
+
+
+def _money(ledger, kind="campaign", name="spring", provider="fal"):
+    found = ledger.spending(provider, kind, name)
+    return found.reserved_usd, found.settled_usd
+
+
 def test_a_charge_is_written_and_reserved_before_it_is_sent(ledger):
-    charge, is_new = ledger.claim(PLAN, limit_usd=Decimal(10))
+    charge, is_new = ledger.claim(PLAN, limits=TEN)
 
     assert is_new
     assert charge.state == "reserved"
-    assert ledger.budget("fal", "spring").reserved_usd == Decimal("0.70")
+    assert _money(ledger) == (Decimal("0.70"), 0)
 
 
 def test_the_same_fingerprint_is_claimed_once_in_any_campaign(ledger):
-    ledger.claim(PLAN, limit_usd=Decimal(10))
+    ledger.claim(PLAN, limits=TEN)
 
-    charge, is_new = ledger.claim(replace(PLAN, charge_id="c2", campaign="autumn"), limit_usd=Decimal(10))
+    charge, is_new = ledger.claim(replace(PLAN, charge_id="c2", campaign="autumn"), limits=TEN)
 
     assert not is_new
     assert charge.charge_id == "c1"
-    assert ledger.budget("fal", "autumn").reserved_usd == 0
+    assert _money(ledger, name="autumn") == (0, 0)
 
 
 def test_a_draft_never_stands_in_for_a_purchase(ledger):
-    ledger.claim(replace(PLAN, provider="studio"), limit_usd=None)
+    ledger.claim(replace(PLAN, provider="studio"), limits=NONE)
 
-    _charge, is_new = ledger.claim(replace(PLAN, charge_id="c2"), limit_usd=Decimal(10))
+    _charge, is_new = ledger.claim(replace(PLAN, charge_id="c2"), limits=TEN)
 
     assert is_new
 
 
-def test_a_reservation_that_does_not_fit_is_refused_and_leaves_no_trace(ledger):
-    with pytest.raises(OverBudget, match=r"a may cost \$0\.70 and \$0\.50 of the campaign's \$0\.50 budget is left"):
-        ledger.claim(PLAN, limit_usd=Decimal("0.50"))
+def test_a_settled_charge_holds_its_bill_and_nothing_else_in_every_scope(ledger):
+    charge = _settle(ledger)
+    day = charge.planned_at.date().isoformat()
 
+    for kind, name in (("campaign", "spring"), ("run", "r"), ("day", day), ("month", day[:7])):
+        assert _money(ledger, kind, name) == (0, Decimal("0.70"))
+    assert charge.billable_units == 7
+    assert charge.bill_source == "measured"
+
+
+def test_each_arrow_is_taken_once(ledger):
+    _settle(ledger)
+
+    assert ledger.settle("c1", Bill(5, Decimal("0.70"), "measured")) is None
+    assert ledger.mark_accepted("c1", request_id="another") is None
+    assert ledger.void("c1", "no") is None
+    assert _money(ledger) == (0, Decimal("0.70"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "whose", "mend"),
+    [
+        (Limits(campaign_usd=Decimal("0.50")), "the campaign's", "raise budget_usd in campaign.yaml"),
+        (Limits(run_usd=Decimal("0.50")), "this run's", "raise --max-usd"),
+        (Limits(day_usd=Decimal("0.50")), "today's", "raise AURORA_MAX_USD_PER_DAY"),
+        (Limits(month_usd=Decimal("0.50")), "this month's", "raise AURORA_MAX_USD_PER_MONTH"),
+    ],
+)
+def test_a_reservation_that_does_not_fit_is_refused_and_leaves_no_trace(ledger, limits, whose, mend):
+    with pytest.raises(OverBudget) as refused:
+        ledger.claim(PLAN, limits=limits)
+
+    assert f"a may cost $0.70 and $0.50 of {whose} $0.50 budget is left; {mend}" in str(refused.value)
+    assert "Nothing was spent on this clip." in str(refused.value)
     assert ledger.charges() == []
-    assert ledger.budget("fal", "spring").reserved_usd == 0
+    assert _money(ledger) == (0, 0)
 
 
-def test_settling_turns_the_reservation_into_the_bill_once(ledger):
-    _buy(ledger)
-    ledger.mark_completed("c1", result={"video": {"url": "u"}}, billable_units=Decimal(5))
-    ledger.mark_stored("c1", video_sha256="v" * 64)
+def test_a_run_and_a_day_are_limited_across_campaigns(ledger):
+    ledger.claim(_plan(1), limits=Limits(day_usd=Decimal(1)))
 
-    assert ledger.settle("c1", billed_seconds=5, billed_usd=Decimal("0.70"))
-    assert not ledger.settle("c1", billed_seconds=5, billed_usd=Decimal("0.70"))
-
-    budget = ledger.budget("fal", "spring")
-    assert (budget.reserved_usd, budget.settled_usd) == (0, Decimal("0.70"))
-    assert ledger.charge("c1").billable_units == 5
+    with pytest.raises(OverBudget, match="today's"):
+        ledger.claim(_plan(2, campaign="autumn", run_id="r2"), limits=Limits(day_usd=Decimal(1)))
+    with pytest.raises(OverBudget, match="this run's"):
+        ledger.claim(_plan(3, campaign="autumn"), limits=Limits(run_usd=Decimal(1)))
+    assert ledger.claim(_plan(4, campaign="autumn", run_id="r2"), limits=Limits(run_usd=Decimal(1)))[1]
 
 
 def test_a_bill_above_the_reservation_is_recorded_and_counts_against_the_budget(ledger):
-    _buy(ledger)
-    ledger.mark_completed("c1", result={}, billable_units=None)
-    ledger.mark_stored("c1", video_sha256="v" * 64)
-
-    ledger.settle("c1", billed_seconds=80, billed_usd=Decimal("9.80"))
+    _settle(ledger, usd="9.80")
 
     with pytest.raises(OverBudget):
-        ledger.claim(replace(PLAN, charge_id="c2", fingerprint="e" * 64), limit_usd=Decimal(10))
+        ledger.claim(_plan(2), limits=TEN)
+
+
+class TestBreaker:
+    def test_an_absurd_bill_stops_all_buying_and_says_what_to_do(self, ledger):
+        _settle(ledger, usd="70.00", factor=Decimal("1.5"))
+
+        with pytest.raises(BreakerTripped) as refused:
+            ledger.claim(_plan(2, campaign="autumn"), limits=NONE)
+
+        assert "fal billed $70.00 for spring/a (request req-c1), of which $0.70 was the worst case" in str(
+            refused.value
+        )
+        assert "aurora budget --close-breaker REASON" in str(refused.value)
+        assert "Nothing more was spent." in str(refused.value)
+
+    def test_a_charge_reserved_before_it_tripped_is_not_sent(self, ledger):
+        ledger.claim(_plan(2), limits=NONE)
+        _settle(ledger, usd="70.00", factor=Decimal("1.5"))
+
+        with pytest.raises(BreakerTripped):
+            ledger.mark_sending("c2", audio_url="u")
+
+        assert ledger.charge("c2").state == "reserved"
+
+    def test_what_was_bought_before_is_still_fetched_and_settled(self, ledger):
+        _buy(ledger, _plan(2))
+        _settle(ledger, usd="70.00", factor=Decimal("1.5"))
+
+        assert ledger.mark_completed("c2", result={}, billable_units=None).state == "completed"
+
+    def test_a_bill_within_the_factor_does_not_trip_it(self, ledger):
+        _settle(ledger, usd="1.05", factor=Decimal("1.5"))
+
+        assert breaker.open_trips(ledger, "fal") == []
+
+    def test_a_free_draft_never_trips_it(self, ledger):
+        _settle(ledger, replace(PLAN, provider="studio"), usd="70.00", factor=Decimal("1.5"))
+
+        assert breaker.open_trips(ledger, "studio") == []
+
+    def test_a_person_closes_it_with_a_reason_that_is_kept(self, ledger):
+        _settle(ledger, usd="70.00", factor=Decimal("1.5"))
+        with pytest.raises(AuroraError, match="Say why buying may go on"):
+            breaker.close(ledger, "fal", by="mei", reason=" ")
+
+        assert breaker.close(ledger, "fal", by="mei", reason="fal refunded it") == 1
+
+        assert breaker.open_trips(ledger, "fal") == []
+        assert ledger.claim(_plan(2), limits=NONE)[1]
+
+
+def test_the_providers_own_record_corrects_the_bill_and_the_budget(ledger):
+    _settle(ledger, usd="0.70")
+
+    corrected = ledger.correct_bill("c1", usd=Decimal("0.56"))
+
+    assert (corrected.billed_usd, corrected.bill_source) == (Decimal("0.56"), "event")
+    assert _money(ledger) == (0, Decimal("0.56"))
+    assert ledger.correct_bill("c1", usd=Decimal("0.56")) is None
+
+
+def test_a_corrected_bill_may_trip_the_breaker_too(ledger):
+    _settle(ledger)
+
+    ledger.correct_bill("c1", usd=Decimal(400), breaker_factor=Decimal("1.5"))
+
+    assert len(breaker.open_trips(ledger, "fal")) == 1
 
 
 @pytest.mark.parametrize(
@@ -99,51 +221,214 @@ def test_a_bill_above_the_reservation_is_recorded_and_counts_against_the_budget(
     [("refuse", True, "0"), ("reject", False, "0.70"), ("mark_unknown", False, "0.70")],
 )
 def test_how_a_request_ends_decides_whether_it_may_be_bought_again(ledger, end, may_be_bought_again, held):
-    ledger.claim(PLAN, limit_usd=Decimal(10))
+    ledger.claim(PLAN, limits=TEN)
     ledger.mark_sending("c1", audio_url="https://x/1.wav")
 
     getattr(ledger, end)("c1", "because")
 
-    assert ledger.budget("fal", "spring").reserved_usd == Decimal(held)
-    _charge, is_new = ledger.claim(replace(PLAN, charge_id="c2"), limit_usd=Decimal(10))
+    assert _money(ledger) == (Decimal(held), 0)
+    _charge, is_new = ledger.claim(replace(PLAN, charge_id="c2"), limits=TEN)
     assert is_new is may_be_bought_again
 
 
-def test_sixteen_workers_wanting_one_clip_make_one_charge(ledger):
-    made = []
-    plans = [replace(PLAN, charge_id=f"c{i}") for i in range(16)]
-    workers = [threading.Thread(target=lambda p=p: made.append(ledger.claim(p, limit_usd=None)[1])) for p in plans]
+def test_money_survives_storage_to_the_micro_dollar(ledger):
+    charge, _new = ledger.claim(
+        replace(PLAN, usd_per_second=Decimal("0.0562"), reserved_usd=Decimal("0.393401")), limits=TEN
+    )
 
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    assert (charge.usd_per_second, charge.reserved_usd) == (Decimal("0.0562"), Decimal("0.393401"))
+    assert _money(ledger)[0] == Decimal("0.393401")
 
-    assert sorted(made) == [False] * 15 + [True]
+
+class TestApprovals:
+    def test_an_approval_is_of_one_exact_purchase(self, ledger):
+        assert approvals.approve(ledger, "spring", [("a", "f" * 64), ("b", "e" * 64)], by="mei") == 2
+
+        standing = approvals.standing_approvals(ledger, "spring")
+
+        assert [(each.clip_id, each.fingerprint, each.approved_by) for each in standing] == [
+            ("a", "f" * 64, "mei"),
+            ("b", "e" * 64, "mei"),
+        ]
+        assert approvals.standing_approvals(ledger, "autumn") == []
+
+    def test_approving_twice_is_approving_once(self, ledger):
+        approvals.approve(ledger, "spring", [("a", "f" * 64)], by="mei")
+
+        assert approvals.approve(ledger, "spring", [("a", "f" * 64)], by="kofi") == 0
+
+    def test_what_was_approved_can_be_taken_back(self, ledger):
+        approvals.approve(ledger, "spring", [("a", "f" * 64), ("b", "e" * 64)], by="mei")
+
+        assert approvals.withdraw(ledger, "spring", ["a"], by="kofi") == 1
+
+        assert [each.clip_id for each in approvals.standing_approvals(ledger, "spring")] == ["b"]
+
+
+# ---- many workers
+
+
+def _raced(worker, url, many=16):
+    """What ``worker(url, number, answers)`` put, from that many processes at once."""
+    answers = FORK.SimpleQueue()
+    crew = [FORK.Process(target=worker, args=(url, number, answers)) for number in range(many)]
+    for process in crew:
+        process.start()
+    said = [answers.get() for _ in crew]
+    for process in crew:
+        process.join(30)
+    assert [process.exitcode for process in crew] == [0] * many
+    return said
+
+
+def _want_one_clip(url, number, answers):
+    plan = replace(PLAN, charge_id=f"c{number}", campaign=f"campaign-{number}", run_id=f"r{number}")
+    answers.put(Ledger(url).claim(plan, limits=NONE)[1])
+
+
+def test_sixteen_processes_wanting_one_clip_make_one_charge(ledger, ledger_url):
+    assert sorted(_raced(_want_one_clip, ledger_url)) == [False] * 15 + [True]
     assert len(ledger.charges()) == 1
 
 
-def test_many_workers_on_one_budget_never_reserve_more_than_it(ledger):
-    plans = [replace(PLAN, charge_id=f"c{i}", fingerprint=f"{i:064d}") for i in range(16)]
-
-    def claim(plan):
+def _want_a_share(url, number, answers):
+    ledger, got = Ledger(url), 0
+    for clip in range(4):
+        plan = _plan(number * 100 + clip, run_id=f"r{number}", campaign=f"campaign-{number % 3}")
         try:
-            ledger.claim(plan, limit_usd=Decimal("3.50"))
+            got += ledger.claim(plan, limits=Limits(day_usd=Decimal("3.50")))[1]
         except OverBudget:
-            return
+            break
+    answers.put(got)
 
-    workers = [threading.Thread(target=claim, args=(plan,)) for plan in plans]
-    for worker in workers:
+
+def test_sixteen_processes_on_one_budget_reserve_it_to_the_cent_and_never_more(ledger, ledger_url):
+    assert sum(_raced(_want_a_share, ledger_url)) == 5
+    day = datetime.now(UTC).date().isoformat()
+    assert _money(ledger, "day", day) == (Decimal("3.50"), 0)
+
+
+def _open_it(url, _number, answers):
+    answers.put(len(Ledger(url).charges()))
+
+
+def test_sixteen_processes_may_make_the_tables_at_once(ledger_url):
+    assert _raced(_open_it, ledger_url) == [0] * 16
+
+
+def test_threads_of_one_process_share_a_ledger(ledger):
+    made = []
+    crew = [threading.Thread(target=lambda n=n: made.append(ledger.claim(_plan(n), limits=NONE)[1])) for n in range(16)]
+
+    for worker in crew:
         worker.start()
-    for worker in workers:
+    for worker in crew:
         worker.join()
 
-    assert ledger.budget("fal", "spring").reserved_usd == Decimal("3.50")
-    assert len(ledger.charges()) == 5
+    assert made == [True] * 16
+    assert _money(ledger)[0] == 16 * PLAN.reserved_usd
 
 
-def test_money_survives_storage_to_the_cent(ledger):
-    charge, _new = ledger.claim(replace(PLAN, usd_per_second=Decimal("0.07")), limit_usd=Decimal("1234567.89"))
+def _die_in_the_middle(url, _number, answers):
+    ledger = Ledger(url)
+    with ledger.transaction() as db:
+        db.exec_driver_sql("UPDATE charges SET state = 'settled'")
+        answers.put("about to die")
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    assert charge.usd_per_second == Decimal("0.07")
-    assert ledger.budget("fal", "spring").limit_usd == Decimal("1234567.89")
+
+def test_a_process_killed_inside_a_transaction_leaves_neither_half_a_change_nor_a_lock(ledger, ledger_url):
+    ledger.claim(PLAN, limits=TEN)
+    answers = FORK.SimpleQueue()
+    worker = FORK.Process(target=_die_in_the_middle, args=(ledger_url, 0, answers))
+    worker.start()
+    worker.join(30)
+
+    assert worker.exitcode == -signal.SIGKILL
+    assert ledger.charge("c1").state == "reserved"
+    assert ledger.mark_sending("c1", audio_url="u").state == "sending"
+
+
+# ---- versions
+
+
+def _as_version_1(file):
+    """The ledger as the version before wrote it: one table of budgets, no version, fewer columns."""
+    db = sqlite3.connect(file)
+    for table in ("ledger_version", "spending", "breakers", "approvals", "reconciliations"):
+        db.execute(f"DROP TABLE {table}")
+    for column in ("inputs", "reported_usd", "bill_source"):
+        db.execute(f"ALTER TABLE charges DROP COLUMN {column}")
+    db.execute("CREATE TABLE budgets (provider TEXT, campaign TEXT, reserved_usd BIGINT, settled_usd BIGINT)")
+    db.commit()
+    db.close()
+
+
+def test_a_ledger_of_the_version_before_keeps_every_charge_and_its_money(tmp_path):
+    file = tmp_path / "ledger.sqlite"
+    before = Ledger(f"sqlite:///{file}")
+    _settle(before)
+    before.claim(_plan(2), limits=TEN)
+    before.close()
+    _as_version_1(file)
+
+    after = Ledger(f"sqlite:///{file}")
+
+    assert [(charge.charge_id, charge.state, charge.inputs) for charge in after.charges()] == [
+        ("c1", "settled", None),
+        ("c2", "reserved", None),
+    ]
+    assert _money(after) == (Decimal("0.70"), Decimal("0.70"))
+    assert _money(after, "run", "r") == (Decimal("0.70"), Decimal("0.70"))
+
+
+def test_a_ledger_of_a_newer_version_is_refused(ledger, ledger_url):
+    with ledger.transaction() as db:
+        db.exec_driver_sql("UPDATE ledger_version SET version = 99")
+
+    with pytest.raises(AuroraError, match=rf"of version 99 and this program knows {ledger_versions.NEWEST}"):
+        Ledger(ledger_url)
+
+
+# ---- how it is opened
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://user:hunter2@host/db", "sqlite://", "sqlite:///:memory:"])
+def test_a_url_that_cannot_hold_a_ledger_is_refused_without_being_shown(url):
+    with pytest.raises(BadSetting, match="AURORA_LEDGER_URL") as refused:
+        Ledger(url)
+
+    assert "hunter2" not in str(refused.value)
+    assert "Nothing was spent." in str(refused.value)
+
+
+def test_a_postgres_that_is_not_there_is_a_sentence_without_its_password():
+    with pytest.raises(AuroraError, match="Postgres cannot be reached") as refused:
+        Ledger("postgresql://user:hunter2@127.0.0.1:1/db")
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_ledger_held_by_another_process_is_a_sentence(tmp_path, monkeypatch):
+    from filelock import FileLock
+
+    from aurora_pipeline.aurora_videos import ledger_engine
+
+    monkeypatch.setattr(ledger_engine, "LOCK_SECONDS", 0.01)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+
+    with (
+        FileLock(tmp_path / "ledger.sqlite.lock"),
+        pytest.raises(AuroraError, match=r"ledger\.sqlite has been held by another process"),
+    ):
+        ledger.claim(PLAN, limits=NONE)
+
+
+def test_a_worker_on_another_machine_is_not_called_gone_before_its_lease(ledger, monkeypatch):
+    monkeypatch.setattr(ledger_module, "this_owner", lambda: "elsewhere/1")
+    ledger.claim(PLAN, limits=TEN)
+    assert not ledger.recovery("c1").owner_is_gone
+
+    later = datetime.now(UTC) + ledger_module.LEASE * 2
+    monkeypatch.setattr(ledger_module, "datetime", SimpleNamespace(now=lambda zone: later))
+    assert ledger.recovery("c1").owner_is_gone

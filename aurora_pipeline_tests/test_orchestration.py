@@ -15,6 +15,7 @@ import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from aurora_pipeline.aurora_videos import Video
+from aurora_pipeline.aurora_videos import Video, approvals
+from aurora_pipeline.aurora_videos.ledger import Bill, Plan, open_ledger
+from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
+from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
+from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.definitions import build_defs
 from aurora_pipeline.deliverables import Deliverable, Delivered, Quality
 from aurora_pipeline.errors import (
@@ -39,11 +44,12 @@ from aurora_pipeline.orchestration.contact_sheet import BYTES_AT_MOST, contact_s
 from aurora_pipeline.orchestration.inbox import _is_settled, campaign_inbox
 from aurora_pipeline.orchestration.nightly import nightly_campaigns
 from aurora_pipeline.orchestration.progress import DagsterProgress
-from aurora_pipeline.orchestration.refusals import dollars
 from aurora_pipeline.orchestration.refusals import failure_of as failure_from
 from aurora_pipeline.orchestration.resources import Aurora
 from aurora_pipeline.parallel import for_each
 from aurora_pipeline.pipeline import QUALITY, Job, Published
+from aurora_pipeline.price_book import Price
+from aurora_pipeline.said import dollars
 from aurora_pipeline.script_table import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure, StageTable, read_rows, write_rows, write_table
@@ -53,35 +59,22 @@ from aurora_pipeline.tts_audio.listening import QUIETEST_RMS
 CHECKOUT = Path(__file__).resolve().parent.parent
 STAGES = ("script_table", "tts_audio", "aurora_videos", "deliverables", "warehouse")
 RATE = Decimal("0.14")
+PRICE = Price("fal-ai/creatify/aurora", "480p", RATE, date(2026, 1, 1), date(2027, 1, 1), "page")
 SECRET = "fal-sentinel-0f9e8d7c6b5a"
 
 
 # ---------------------------------------------------------------- the cheap stages
 
 
-@dataclass(frozen=True)
-class CheapClip:
-    clip_id: str
-    list_usd: Decimal = 2 * RATE
+def a_clip(speech: Speech, standing: str) -> QuotedClip:
+    """Two seconds to buy, three at most: every clip may cost $0.28, and $0.42 is reserved for it."""
+    script = a_script(speech.campaign, speech.clip_id, speech.text, 2)
+    request = AuroraRequest(script, replace(speech, seconds=1.6), SentImage(b"png", ".png", "i" * 64))
+    return QuotedClip(request, PRICE, None, standing)
 
 
-@dataclass(frozen=True)
-class CheapQuote:
-    """What the gates ask of a `Quote`."""
-
-    campaign: str
-    provider: str
-    usd: Decimal
-    left_usd: Decimal | None
-    clips: tuple[CheapClip, ...] = ()
-
-    @property
-    def reserve_usd(self) -> Decimal:
-        return self.usd + RATE * len(self.clips)  # a second of padding a clip
-
-    @property
-    def to_buy(self) -> tuple[CheapClip, ...]:
-        return self.clips
+def a_script(campaign: str, clip_id: str, text: str, line: int) -> Script:
+    return Script(campaign, clip_id, text, "anna.png", "p", "anna", "en", "480p", None, Decimal(1), Decimal(2), line)
 
 
 @dataclass
@@ -99,6 +92,9 @@ class CheapStages:
     true_peak_dbtp: float = -1.6
     quotes: list[Any] = field(default_factory=list)
     approved: list[Any] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    said_yes: tuple[str, ...] = ()
+    approval: str = "no"
 
     def _begin(self, job: Job, stage: str) -> list[Script]:
         self.ran.append(stage)
@@ -128,17 +124,28 @@ class CheapStages:
 
     def quote_campaign(self, job: Job) -> Any:
         speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-        clips = tuple(CheapClip(speech.clip_id) for speech in speeches)
-        usd = sum((clip.list_usd for clip in clips), Decimal(0))
-        self.quotes.append(CheapQuote(job.campaign, job.settings.provider, usd, self.left_usd, clips))
+        waits = job.needs_approval or self.approval == "required"
+        clips = tuple(
+            a_clip(speech, "not approved" if waits and speech.clip_id not in self.said_yes else "new")
+            for speech in speeches
+        )
+        left = {} if self.left_usd is None else {"campaign": self.left_usd}
+        if job.settings.provider == "fal" and job.settings.max_usd_per_run is not None:
+            left["run"] = job.settings.max_usd_per_run
+        self.quotes.append(Quote(job.campaign, job.settings.provider, clips, left))
         return self.quotes[-1]
 
     def aurora_videos(self, job: Job, *, approved: Any = None) -> StageTable[Video]:
         self._begin(job, "aurora_videos")
         self.approved.append(approved)
+        self.jobs.append(job)
         is_draft, speeches = (
             job.settings.provider == "studio",
             read_rows(job.settings, "tts_audio", job.campaign, Speech),
+        )
+        held = tuple(clip.clip_id for clip in approved.held) if approved is not None else ()
+        self.fails = (
+            self.fails | {"aurora_videos": (*self.fails.get("aurora_videos", ()), *held)} if held else self.fails
         )
         spoken = [row for row in speeches if row.clip_id not in self.fails.get("aurora_videos", ())]
         rows = [a_video(row, is_draft=is_draft, usd=2 * RATE + self.overbilled) for row in spoken]
@@ -217,8 +224,7 @@ def read_campaign(settings: Settings, name: str) -> Campaign:
                 for line, (_clip, text) in enumerate(cells, 2) if not text]  # fmt: skip
     if problems:
         raise BadInput(problems)
-    scripts = [Script(name, clip, text, "anna.png", "p", "anna", "en", "480p", None, Decimal(1), Decimal(2), line)
-               for line, (clip, text) in enumerate(cells, 2)]  # fmt: skip
+    scripts = [a_script(name, clip, text, line) for line, (clip, text) in enumerate(cells, 2)]
     delivery = DeliverySettings(renditions=("9x16",))
     return Campaign(
         name, name.title(), Decimal("1.00"), file.parent, delivery, tuple(scripts), campaign_sha256(settings, name)
@@ -245,7 +251,8 @@ class World:
 
     def read_campaign(self, settings: Settings, name: str) -> Campaign:
         campaign = read_campaign(settings, name)
-        return replace(campaign, delivery=replace(campaign.delivery, true_peak_dbtp=self.true_peak_dbtp))
+        delivery = replace(campaign.delivery, true_peak_dbtp=self.true_peak_dbtp)
+        return replace(campaign, delivery=delivery, approval=self.stages.approval)
 
     @property
     def aurora(self) -> Aurora:
@@ -324,6 +331,7 @@ def failure_of(result: dg.ExecuteInProcessResult, step: str) -> Any:
 
 def test_the_five_stages_are_the_assets_and_their_groups() -> None:
     specs = {spec.key.to_user_string(): spec for spec in build_defs().resolve_all_asset_specs()}
+    assert specs.pop("bill_reconciliation").group_name == "aurora_videos"  # looks after the stage that spends
 
     assert set(specs) == set(STAGES)
     assert {name: spec.group_name for name, spec in specs.items()} == {name: name for name in STAGES}
@@ -632,31 +640,32 @@ def test_a_key_never_reaches_a_page_a_log_or_the_run_database(
 # ---------------------------------------------------------------- the gates before money
 
 
-def for_fal(world: World, *, left: str) -> None:
-    world.settings = Settings(
-        root=world.settings.root, output=world.settings.output, provider="fal", fal_key_is_set=True
-    )
+def for_fal(world: World, *, left: str, **settings: Any) -> None:
+    """Provider fal, a cap that a person set (unless given otherwise), and so much of the budget left."""
+    settings = {"max_usd_per_day": Decimal(1000)} | settings
+    world.settings = replace(world.settings, provider="fal", fal_key_is_set=True, **settings)
     world.stages.left_usd = Decimal(left)
 
 
+def without_a_cap(world: World) -> None:
+    for_fal(world, left="100", max_usd_per_day=None)
+
+
 def test_a_campaign_over_its_budget_stops_before_the_stage_that_spends(world: World) -> None:
-    for_fal(world, left="0.55")
+    for_fal(world, left="0.83")
 
     result = world.run()
 
     assert not result.success
     assert "aurora_videos" not in world.stages.ran
     assert checks_of(result)["within_budget"].description == (
-        "spring: 2 new clips are quoted at $0.56, but $0.55 of the budget is left. "
-        "Raise budget_usd in campaign.yaml or shorten the scripts. Nothing was spent."
+        "spring: 2 clips to buy may cost up to $0.84, but $0.83 of the campaign's budget is left. "
+        "Raise budget_usd in campaign.yaml, or take rows out. Nothing was spent."
     )
 
 
-def test_the_gate_also_stands_inside_the_stage_since_a_check_does_not_stop_the_next_run(world: World) -> None:
-    world.run("prepare_campaign")
-    for_fal(world, left="0.55")
-
-    result = (
+def only_videos(world: World, **config: Any) -> dg.ExecuteInProcessResult:
+    return (
         build_defs(**world.overrides)
         .resolve_job_def("run_campaign")
         .execute_in_process(
@@ -664,39 +673,74 @@ def test_the_gate_also_stands_inside_the_stage_since_a_check_does_not_stop_the_n
             instance=world.instance,
             raise_on_error=False,
             asset_selection=[dg.AssetKey("aurora_videos")],
+            run_config={"ops": {"aurora_videos": {"config": config}}} if config else None,
         )
     )
 
+
+def test_the_gate_also_stands_inside_the_stage_since_a_check_does_not_stop_the_next_run(world: World) -> None:
+    world.run("prepare_campaign")
+    for_fal(world, left="0.55")
+
+    result = only_videos(world)
+
     assert "aurora_videos" not in world.stages.ran
-    assert "$0.55 of the budget is left" in failure_of(result, "aurora_videos").description
+    assert "$0.55 of the campaign's budget is left" in failure_of(result, "aurora_videos").description
 
 
-def test_a_budget_that_just_fits_is_spent(world: World) -> None:
-    for_fal(world, left="0.56")
+def test_a_worst_case_that_just_fits_is_bought(world: World) -> None:
+    for_fal(world, left="0.84")
 
     result = world.run()
 
     assert result.success
     facts = materialized(result)["aurora_videos"].metadata
     assert (facts["usd_paid"].value, facts["usd_drafts_would_cost"].value) == (0.56, 0.0)
+    assert (facts["usd_quoted"].value, facts["usd_at_most"].value) == (0.56, 0.84)
+    assert checks_of(result)["within_budget"].description == (
+        "2 clips to buy for $0.56, $0.84 at most; left are $0.84 of the campaign's budget."
+    )
 
 
 def test_a_run_may_lower_its_cap_and_then_nothing_is_sent(world: World) -> None:
-    result = world.run(max_usd=0.83)  # the expected bill is $0.56
+    world.run("prepare_campaign")
+    without_a_cap(world)
+
+    result = only_videos(world, max_usd=0.83)  # the expected bill is $0.56
 
     assert "aurora_videos" not in world.stages.ran
     assert failure_of(result, "aurora_videos").description == (
-        "spring: 2 new clips may cost up to $0.84, above this run's max_usd of $0.83. "
-        "Raise max_usd or make fewer clips. Nothing was spent."
+        "spring: 2 clips to buy may cost up to $0.84, but $0.83 of this run's cap is left. Raise it (--max-usd, in "
+        "Dagster max_usd, for every run AURORA_MAX_USD_PER_RUN), or take rows out. Nothing was spent."
     )
     assert world.status("aurora_videos") == "FAILED"
 
 
+def test_the_check_knows_the_cap_of_the_run_that_it_belongs_to(world: World) -> None:
+    without_a_cap(world)
+
+    result = world.run(max_usd=0.83)
+
+    assert "$0.83 of this run's cap is left" in (checks_of(result)["within_budget"].description or "")
+    assert "aurora_videos" not in world.stages.ran
+
+
 def test_what_is_bought_is_what_the_cap_was_compared_with(world: World) -> None:
+    without_a_cap(world)
+
     result = world.run(max_usd=0.84)
 
     assert result.success
     assert world.stages.approved[0] is world.stages.quotes[-1]
+
+
+def test_a_runs_cap_is_in_its_settings_so_that_the_ledger_keeps_it_with_every_claim(world: World) -> None:
+    for_fal(world, left="100", max_usd_per_run=Decimal(3))
+
+    world.run(max_usd=2)
+    world.run(max_usd=50)
+
+    assert [job.settings.max_usd_per_run for job in world.stages.jobs] == [Decimal(2), Decimal(3)]
 
 
 def test_a_cap_never_raises_the_budget(world: World) -> None:
@@ -706,6 +750,82 @@ def test_a_cap_never_raises_the_budget(world: World) -> None:
     world.run(max_usd=1000)
 
     assert "aurora_videos" not in world.stages.ran
+
+
+def test_a_cap_says_nothing_of_drafts_which_are_free(world: World) -> None:
+    assert world.run(max_usd=0.01).success
+
+
+def test_a_cap_that_is_no_amount_is_refused_with_a_sentence(world: World) -> None:
+    world.run("prepare_campaign")
+
+    told = failure_of(only_videos(world, max_usd=-1.0), "aurora_videos").description
+
+    assert told == "max_usd is -1.0; use dollars, such as 25 or 25.50. Nothing was spent."
+
+
+def test_without_a_cap_or_a_yes_nothing_is_bought_and_the_failure_says_how_to_let_it(world: World) -> None:
+    without_a_cap(world)
+
+    result = world.run()
+
+    sentence = (
+        "2 clips wait for approval ($0.56): run `aurora approve spring --all`, or set max_usd in the run's config."
+    )
+    assert failure_of(result, "aurora_videos").description == f"{sentence} Nothing was spent."
+    warned = checks_of(result)["within_budget"]
+    assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert sentence in (warned.description or "")
+    assert world.status("aurora_videos") == "FAILED"
+    assert recorded_check(world, "aurora_videos", "all_videos_made").passed is False
+
+
+def test_what_was_approved_is_bought_and_what_was_not_is_held_by_name(world: World) -> None:
+    without_a_cap(world)
+    world.stages.said_yes = ("clip-01",)
+
+    result = world.run()
+
+    assert result.success
+    facts = materialized(result)["aurora_videos"].metadata
+    assert (facts["clips"].value, facts["clips_to_buy"].value, facts["usd_at_most"].value) == (1, 1, 0.42)
+    assert [(row.data["clip_id"], row.data["standing"]) for row in facts["held"].records] == [
+        ("clip-02", "not approved")]  # fmt: skip
+    assert "1 clip waits for approval ($0.28)" in (checks_of(result)["within_budget"].description or "")
+    assert not checks_of(result)["all_videos_made"].passed
+
+
+def test_a_campaign_that_requires_approval_is_not_told_that_a_cap_would_do(world: World) -> None:
+    for_fal(world, left="100")
+    world.stages.approval = "required"
+
+    told = failure_of(world.run(max_usd=50), "aurora_videos").description
+
+    assert told == "2 clips wait for approval ($0.56): run `aurora approve spring --all`. Nothing was spent."
+
+
+def test_while_buying_is_stopped_the_check_is_red_and_nothing_is_sent(world: World) -> None:
+    for_fal(world, left="100")
+    trip_the_breaker(world.settings)
+
+    result = world.run()
+
+    told = checks_of(result)["within_budget"]
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (told.description or "").startswith("Buying is stopped: fal billed $40500.00 for autumn/a")
+    assert "`aurora budget --close-breaker REASON`. Nothing more was spent." in (told.description or "")
+    assert "aurora_videos" not in world.stages.ran
+
+
+def trip_the_breaker(settings: Settings) -> None:
+    ledger = open_ledger(settings.ledger)
+    plan = Plan("c1", "fal", "f" * 64, "autumn", "a", "r", "aurora", "720p", 1.0, RATE, "page", RATE)
+    ledger.claim(plan, limits=Limits())
+    ledger.mark_sending("c1", audio_url="https://x/1.wav")
+    ledger.mark_accepted("c1", request_id="r1")
+    ledger.mark_completed("c1", result={}, billable_units=None)
+    ledger.mark_stored("c1", video_sha256="v")
+    ledger.settle("c1", Bill(1, Decimal(40500), "event"), breaker_factor=Decimal("1.5"))
 
 
 def test_drafts_dearer_than_the_budget_are_made_with_a_warning(world: World) -> None:
@@ -1061,8 +1181,6 @@ def test_a_broken_setting_is_a_sentence_in_the_tick(world: World) -> None:
 
 
 def nights_of(world: World, *registered: str) -> list[dg.RunRequest]:
-    from datetime import UTC, datetime
-
     two_at_night = datetime(2026, 11, 22, 2, tzinfo=UTC)
     with dg.instance_for_test() as instance:  # a schedule's context wants an instance that has a reference
         instance.add_dynamic_partitions("aurora_campaigns", list(registered))
@@ -1077,12 +1195,29 @@ def test_at_night_every_registered_campaign_that_is_still_there_runs(world: Worl
         ("spring", "spring:2026-11-22", None)]  # fmt: skip
 
 
-def test_at_night_with_fal_campaigns_are_only_prepared(world: World) -> None:
-    for_fal(world, left="100")
+def test_at_night_without_a_cap_or_a_yes_campaigns_are_only_prepared(world: World) -> None:
+    without_a_cap(world)
 
     selection = nights_of(world, "spring")[0].asset_selection or ()
 
     assert [key.to_user_string() for key in selection] == ["script_table", "tts_audio"]
+
+
+def test_at_night_what_a_person_approved_may_be_bought(world: World) -> None:
+    without_a_cap(world)
+    world.add_campaign("autumn")
+    approvals.approve(open_ledger(world.settings.ledger), "spring", [("clip-01", "f" * 64)], by="Ana")
+
+    night = {request.partition_key: request.asset_selection for request in nights_of(world, "autumn", "spring")}
+
+    assert night["spring"] is None
+    assert night["autumn"] is not None
+
+
+def test_at_night_a_cap_that_a_person_set_is_enough(world: World) -> None:
+    for_fal(world, left="100", max_usd_per_day=None, max_usd_per_run=Decimal(5))
+
+    assert nights_of(world, "spring")[0].asset_selection is None
 
 
 def test_automation_starts_as_people_expect() -> None:

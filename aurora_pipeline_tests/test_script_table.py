@@ -2,9 +2,10 @@
 
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, fields, make_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -28,6 +29,7 @@ from aurora_pipeline.settings import Settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 YAML = "name: Spring\nbudget_usd: 25\ndefaults:\n  portrait: ana\n"
 CSV = "clip_id,text\nhello,Hello there.\n"
+NEW = ("model", "approved")
 FAL_KEY = "01234567-89ab-cdef-0123-456789abcdef:0123456789abcdef0123456789abcdef"
 
 quick = effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -300,7 +302,11 @@ def test_a_missing_file_is_named(settings):
     ("yaml", "said"),
     [
         ("", "line 1, name: is missing; write the campaign's title, such as name: Spring offer"),
-        ("- a\n", "line 1: must hold keys and values; its keys are: name, budget_usd, defaults, deliverables"),
+        (
+            "- a\n",
+            "line 1: must hold keys and values; its keys are: "
+            "name, budget_usd, approval, portrait_check, defaults, deliverables",
+        ),
         (
             "name: a: b\n",
             "line 1: is not valid YAML (mapping values are not allowed here); correct this line or the one above",
@@ -316,7 +322,7 @@ def test_a_missing_file_is_named(settings):
         (
             "name: S\ndefaults: [ana]\n",
             "line 2, defaults: must hold keys and values; its keys are: portrait, voice, "
-            "language, resolution, prompt, guidance_scale, audio_guidance_scale",
+            "language, model, resolution, prompt, guidance_scale, audio_guidance_scale",
         ),
         (
             "name: S\ndefaults: {voice: [heart]}\n",
@@ -553,6 +559,168 @@ def test_the_sample_campaign_validates(settings):
         ("kofi", "low", "480p"),
         ("mei", "high", "720p"),
     ]
+
+
+# models
+
+TABLE = """name,endpoint,image,audio,prompt,resolution,resolutions,required,source
+aurora,fal-ai/creatify/aurora,image_url,audio_url,prompt,resolution,720p 480p,,page
+plain,some/plain,image_url,audio_url,,,,,page
+large,some/large,image_url,audio_url,prompt,resolution,1080p 720p,prompt,page
+"""
+
+
+@pytest.fixture
+def table(settings):
+    """A model table of this home's own."""
+    _write(settings.models, TABLE)
+
+
+def test_a_row_names_its_model_and_otherwise_takes_the_campaigns_and_then_aurora(read, table):
+    rows = "clip_id,text,model\na,Hi,\nb,Hi,plain\n"
+
+    assert [script.model for script in read(rows).scripts] == ["aurora", "plain"]
+    assert [script.model for script in read(rows, YAML + "  model: large\n  prompt: Soft light\n").scripts] == [
+        "large",
+        "plain",
+    ]
+
+
+def test_the_resolution_is_the_models_own_unless_row_or_campaign_says_another(read, table):
+    rows = "clip_id,text,model,resolution,prompt\na,Hi,,,\nb,Hi,,480p,\nc,Hi,plain,,\nd,Hi,large,,Soft light\n"
+
+    assert [script.resolution for script in read(rows).scripts] == ["720p", "480p", "any", "1080p"]
+    assert [script.resolution for script in read(rows, YAML + "  resolution: 720p\n").scripts] == [
+        "720p",
+        "480p",
+        "any",
+        "720p",
+    ]
+
+
+def test_a_default_prompt_is_left_out_for_a_model_that_takes_none(read, table):
+    rows = "clip_id,text,model\na,Hi,\nb,Hi,plain\n"
+
+    assert [script.prompt for script in read(rows, YAML + "  prompt: Soft light\n").scripts] == ["Soft light", None]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a,Hi,plane,,", "line 2, model: there is no model 'plane' in data/models.csv; did you mean 'plain'?"),
+        ("a,Hi,zzz,,", "line 2, model: there is no model 'zzz' in data/models.csv; use one of: aurora, plain, large"),
+        ("a,Hi,,1080p,", "line 2, resolution: is '1080p'; use 480p or 720p"),
+        ("a,Hi,large,480p,Soft", "line 2, resolution: is '480p'; use 720p or 1080p with the model 'large'"),
+        (
+            "a,Hi,plain,720p,",
+            "line 2, resolution: is filled in, but the model 'plain' has no resolution; empty this cell",
+        ),
+        ("a,Hi,plain,,Soft", "line 2, prompt: is filled in, but the model 'plain' has no prompt; empty this cell"),
+        ("a,Hi,large,,", "line 2, prompt: is empty, but the model 'large' needs a prompt; write one"),
+    ],
+)
+def test_what_a_rows_model_cannot_use_is_told_with_its_line(problems, table, row, said):
+    assert problems(f"clip_id,text,model,resolution,prompt\n{row}\n", YAML) == [said]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [
+        (
+            "  model: auror\n",
+            "line 5, defaults.model: there is no model 'auror' in data/models.csv; did you mean 'aurora'?",
+        ),
+        ("  resolution: 360p\n", "line 5, defaults.resolution: is '360p'; use 480p or 720p or 1080p"),
+        (
+            "  model: large\n  resolution: 480p\n  prompt: Soft\n",
+            "line 6, defaults.resolution: is '480p'; use 720p or 1080p with the model 'large'",
+        ),
+    ],
+)
+def test_a_wrong_default_model_or_resolution_is_one_problem_however_many_rows_use_it(problems, table, defaults, said):
+    assert problems(
+        "clip_id,text\na,Hi\nb,Hi\n", f"name: S\nbudget_usd: 2\ndefaults:\n  portrait: ana\n{defaults}"
+    ) == [said]
+
+
+def test_a_default_resolution_that_a_rows_model_has_not_is_told_at_the_row(problems, table):
+    said = problems("clip_id,text,model,prompt\na,Hi,large,Soft\n", YAML + "  resolution: 480p\n")
+
+    assert said == [
+        "line 2, resolution: by campaign.yaml's default is '480p'; use 720p or 1080p with the model 'large'"
+    ]
+
+
+def test_a_broken_model_table_is_told_before_any_row(read, settings, table):
+    _write(settings.models, TABLE.replace("some/plain", ""))
+
+    with pytest.raises(BadInput, match=r"data/models\.csv has 1 problem:\n +line 3, endpoint: is empty"):
+        read("clip_id,text\na,\n")
+
+
+def test_a_campaign_of_aurora_alone_keeps_its_hash_and_one_of_others_follows_their_rows(read, settings, table):
+    alone, others = "clip_id,text\na,Hi\n", "clip_id,text,model\na,Hi,plain\n"
+    before = read(alone).sha256, read(others).sha256
+    _write(settings.models, TABLE.replace("some/plain", "some/plain/v2"))
+
+    after = read(alone).sha256, read(others).sha256
+
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    assert campaign_sha256(settings, "spring") == after[1]
+
+
+# approval
+
+
+def test_a_campaign_may_ask_for_approval_and_overrule_the_face_finder(read):
+    plain = read()
+    strict = read(yaml="approval: required\nportrait_check: warn\n" + YAML)
+
+    assert (plain.approval, plain.portrait_check) == ("no", "hold")
+    assert (strict.approval, strict.portrait_check) == ("required", "warn")
+    assert read(yaml="approval: no\n" + YAML).approval == "no"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("approval: yes", "line 1, approval: is 'yes'; use required or no"),
+        ("approval: always", "line 1, approval: is 'always'; use required or no"),
+        (
+            "portrait_check: off",
+            "line 1, portrait_check: is an unquoted off, which YAML reads as true or false; write it in quotes: 'off'",
+        ),
+        ("portrait_check: never", "line 1, portrait_check: is 'never'; use hold or warn"),
+    ],
+)
+def test_an_unknown_word_for_approval_or_portrait_check_is_told(problems, line, said):
+    assert problems(CSV, f"{line}\n{YAML}") == [said]
+
+
+def test_a_rows_own_approval_is_yes_no_or_nothing(read, problems):
+    rows = "clip_id,text,approved\na,Hi,yes\nb,Hi,No\nc,Hi,\n"
+
+    assert [script.approved for script in read(rows).scripts] == [True, False, None]
+    assert problems("clip_id,text,approved\na,Hi,ok\n", YAML) == [
+        "line 2, approved: is 'ok'; write yes or no, or leave it empty"
+    ]
+
+
+def test_a_script_from_a_table_of_before_there_were_models_reads_as_aurora(tmp_path, read):
+    from aurora_pipeline.gear import parquet
+    from aurora_pipeline.script_table import Script
+
+    (script,) = read().scripts
+    old = make_dataclass(
+        "Old", [(each.name, each.type) for each in fields(Script) if each.name not in NEW], frozen=True
+    )
+    old.__annotations__ = {name: hint for name, hint in get_type_hints(Script).items() if name not in NEW}
+    parquet.write(tmp_path / "old.parquet", old, [old(**{n: v for n, v in asdict(script).items() if n not in NEW})])
+
+    (again,) = parquet.read(tmp_path / "old.parquet", Script)
+
+    assert (again.model, again.approved, again.clip_id) == ("aurora", None, "hello")
 
 
 # any input at all

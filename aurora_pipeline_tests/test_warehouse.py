@@ -26,9 +26,11 @@ from click.testing import CliRunner
 from filelock import FileLock
 
 from aurora_pipeline import pipeline
-from aurora_pipeline.aurora_videos.ledger import Plan, open_ledger
+from aurora_pipeline.aurora_videos.ledger import Bill, Plan, open_ledger
 from aurora_pipeline.aurora_videos.ledger_tables import STATES
+from aurora_pipeline.aurora_videos.reconcile import Reconciliation
 from aurora_pipeline.aurora_videos.records import Charge, StageRun, Video
+from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.cli import aurora
 from aurora_pipeline.deliverables.records import Deliverable, Quality
 from aurora_pipeline.errors import WarehouseFailed, WarehouseLost
@@ -38,7 +40,7 @@ from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure, write_rows
 from aurora_pipeline.tts_audio.records import Speech, Word
 from aurora_pipeline.warehouse import load, publish, rows, statements
-from aurora_pipeline.warehouse.load import load_campaign, rebuild
+from aurora_pipeline.warehouse.load import load_campaign, load_reconciliations, rebuild
 from aurora_pipeline.warehouse.questions import ask, frame, questions
 from aurora_pipeline.warehouse.records import CampaignFacts
 from aurora_pipeline_tests.conftest import REPOSITORY
@@ -471,6 +473,92 @@ def test_money_is_exact_to_the_micro_dollar(settings: Settings) -> None:
     assert answer(settings, "spend_by_campaign", "paid_usd")[0] == (Decimal("123456790.290001"),)
 
 
+# ---- the bill
+def a_reconciliation(charge: Charge, verdict: str, event: str | None, **changed: Any) -> Reconciliation:
+    expected = charge.billed_usd
+    plain = Reconciliation(charge.charge_id, charge.provider, charge.campaign, charge.clip_id, charge.request_id,
+                           charge.state, expected, expected, Decimal(event) if event else None, 9.4, expected, verdict,
+                           f"{charge.clip_id}: {verdict}.", NOON)  # fmt: skip
+    return replace(plain, **changed)
+
+
+UNKNOWN_REQUEST = Reconciliation("x-1", "fal", None, None, "x-1", None, None, None, Decimal("2.50"), None, None,
+                                 "no charge", "Who sent x-1?", NOON)  # fmt: skip
+SPRING_BILL = (
+    a_reconciliation(BOUGHT_C1, "agrees", "1.40"),
+    a_reconciliation(BOUGHT_C2, "billed more", "1.60"),
+    a_reconciliation(BOUGHT_C5, "not billed yet", None),
+    UNKNOWN_REQUEST,
+)
+
+
+@pytest.fixture
+def billed(settings: Settings) -> Settings:
+    """Spring and summer after a reconciliation: c2 was billed $0.20 more, which the ledger took over."""
+    corrected = replace(BOUGHT_C2, billed_usd=usd("1.60"), bill_source="event")
+    charges = [BOUGHT_C1, corrected, BOUGHT_C5, IN_DOUBT_C6, DRAFT_C1]
+    load_campaign(settings, spring(charges=charges, reconciliations=SPRING_BILL))
+    draft = a_reconciliation(DRAFT_S1, "agrees", "0.56")
+    load_campaign(settings, summer(reconciliations=[draft, UNKNOWN_REQUEST]))
+    return settings
+
+
+def test_ledger_against_bill_puts_four_amounts_side_by_side(billed: Settings) -> None:
+    day = date(2026, 11, 18)
+
+    assert answer(billed, "ledger_against_bill") == [
+        (None, day, False, 1, 0, 0, 0, 0, usd("2.50"), 0, 0, usd("2.50"), usd("2.50")),
+        ("spring", day, False, 3, 1, 1, usd("3.50"), usd("3.50"), usd("3.00"), usd("3.50"), usd("3.70"), 0,
+         usd("0.20")),
+        ("summer", day, True, 1, 1, 0, usd("0.56"), usd("0.56"), usd("0.56"), usd("0.56"), usd("0.56"), 0, 0),
+    ]  # fmt: skip
+
+
+def test_bill_differences_come_with_their_sentences_those_for_a_person_first(billed: Settings) -> None:
+    columns = ("verdict", "needs_a_person", "campaign", "clip_id", "expected_usd", "event_usd", "sentence", "subject")
+
+    assert answer(billed, "bill_differences", *columns) == [
+        ("billed more", True, "spring", "c2", usd("1.40"), usd("1.60"), "c2: billed more.", "c2"),
+        ("no charge", False, None, None, None, usd("2.50"), "Who sent x-1?", "x-1"),
+        ("not billed yet", False, "spring", "c5", usd("0.70"), None, "c5: not billed yet.", "c5"),
+    ]
+
+
+def test_the_budget_burns_down_day_by_day_and_drafts_burn_nothing(settings: Settings) -> None:
+    day_before = replace(BOUGHT_C2, planned_at=NOON - timedelta(days=1))
+    load_campaign(settings, spring(charges=[BOUGHT_C1, day_before, BOUGHT_C5, IN_DOUBT_C6, DRAFT_C1]))
+
+    assert answer(settings, "budget_burn_down") == [
+        ("spring", date(2026, 11, 18), 3, usd("2.10"), usd("0.84"), usd("3.50"), usd("50"), usd("45.66")),
+        ("spring", date(2026, 11, 17), 1, usd("1.40"), usd("0"), usd("1.40"), usd("50"), usd("48.60")),
+    ]
+
+
+def test_a_charge_says_what_it_was_made_from_and_whose_word_its_bill_is(settings: Settings) -> None:
+    told = replace(BOUGHT_C1, inputs='{"voice": "amy"}', reported_usd=usd("1.40"), bill_source="reported")
+    load_campaign(settings, spring(charges=[told]))
+
+    found = frame(settings, "SELECT inputs ->> 'voice' AS voice, reported_usd, bill_source FROM charges")
+
+    assert tuples(found) == [("amy", usd("1.40"), "reported")]
+
+
+def test_a_request_that_got_its_charge_is_gone_with_the_next_load(billed: Settings) -> None:
+    load_campaign(billed, spring(reconciliations=SPRING_BILL[:1]))
+
+    assert list(frame(billed, "SELECT subject FROM reconciliations ORDER BY ALL")["subject"]) == ["c1", "s1"]
+
+
+def test_reconciliations_are_replaced_as_a_whole_and_their_charges_brought_up_to_date(billed: Settings) -> None:
+    released = replace(IN_DOUBT_C6, state="voided")
+
+    load_reconciliations(billed, [a_reconciliation(BOUGHT_C1, "agrees", "1.40")], [released])
+
+    assert list(frame(billed, "SELECT subject FROM reconciliations")["subject"]) == ["c1"]
+    assert tuples(frame(billed, "SELECT state, held_usd FROM charges WHERE charge_id = 'c6'")) == [("voided", 0)]
+    assert len(answer(billed, "spend_by_campaign")) == 2
+
+
 # ---- loading
 def test_a_campaign_is_replaced_exactly_and_its_neighbour_is_left_alone(loaded: Settings) -> None:
     load_campaign(loaded, summer())
@@ -499,7 +587,7 @@ def test_loading_the_same_facts_twice_changes_nothing(settings: Settings) -> Non
     assert content(settings) == once
     assert first.rows == second.rows == {
         "campaigns": 1, "clips": 7, "charges": 6, "artifacts": 21, "derivations": 19, "speech": 5, "videos": 4,
-        "deliverables": 6, "quality": 3, "runs": 2,
+        "deliverables": 6, "quality": 3, "runs": 2, "reconciliations": 0,
     }  # fmt: skip
 
 
@@ -527,7 +615,8 @@ LATER_STATES = [
     ("planned", "reserved"), ("reserved", "sending"), ("reserved", "voided"), ("sending", "unknown"),
     ("sending", "accepted"), ("sending", "refused"), ("sending", "rejected"), ("unknown", "accepted"),
     ("unknown", "voided"), ("accepted", "completed"), ("accepted", "refused"), ("accepted", "rejected"),
-    ("completed", "stored"), ("stored", "settled"), ("rejected", "voided"), ("settled", "voided"),
+    ("completed", "stored"), ("stored", "settled"), ("rejected", "voided"), ("rejected", "settled"),
+    ("settled", "voided"),
 ]  # fmt: skip
 
 
@@ -539,7 +628,7 @@ def test_the_later_state_of_a_charge_wins_whoever_comes_last(before: str, after:
             memory.execute("DELETE FROM charges")
             for state in states:
                 facts = spring(charges=[replace(BOUGHT_C1, state=state)])
-                load._insert(memory, "charges", rows.charge_rows(facts))
+                load._insert(memory, "charges", rows.charge_rows(facts.charges))
 
             assert memory.execute("SELECT state FROM charges").fetchall() == [(after,)]
 
@@ -634,6 +723,15 @@ def test_rebuilding_gives_equal_content(settings: Settings, tmp_path: Path) -> N
     rebuild(other, [spring(), summer()])
 
     assert content(other) == content(settings)
+
+
+def test_rebuilding_keeps_what_was_reconciled(billed: Settings) -> None:
+    before = content(billed)["reconciliations"]
+    draft = a_reconciliation(DRAFT_S1, "agrees", "0.56")
+
+    rebuild(billed, [spring(reconciliations=SPRING_BILL), summer(reconciliations=[draft, UNKNOWN_REQUEST])])
+
+    assert content(billed)["reconciliations"] == before
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["from the private file", "from the published one"])
@@ -732,12 +830,12 @@ def in_the_ledger(settings: Settings, campaign: str, clip_id: str, text: str = "
     ledger, charge_id = open_ledger(settings.ledger), f"{campaign}-{clip_id}-{text}"
     plan = Plan(charge_id, "fal", f"print-{charge_id}", campaign, clip_id, "run-1", "aurora", "480p", 1.0,
                 Decimal("0.07"), "fal.ai", Decimal("0.07"))  # fmt: skip
-    ledger.claim(plan, limit_usd=Decimal(5))
+    ledger.claim(plan, limits=Limits(campaign_usd=Decimal(5)))
     ledger.mark_sending(charge_id, audio_url="https://v3.fal.media/a.wav")
     ledger.mark_accepted(charge_id, request_id=f"request-{charge_id}")
     ledger.mark_completed(charge_id, result={}, billable_units=None)
     ledger.mark_stored(charge_id, video_sha256=f"video-{charge_id}")
-    ledger.settle(charge_id, billed_seconds=1, billed_usd=Decimal("0.07"))
+    ledger.settle(charge_id, Bill(1, Decimal("0.07"), "measured"))
     return ledger.charge(charge_id)
 
 

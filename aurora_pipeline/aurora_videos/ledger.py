@@ -2,47 +2,51 @@
 
     planned -> reserved -> sending -> accepted -> completed -> stored -> settled
                    |          |           |
-                   |          |           +-> refused   the job failed and is never billed; may be tried again
+                   |          |           +-> refused   failed or withdrawn, never billed; may be tried again
                    |          |           +-> rejected  the model said no (422): may be billed, so it is held
+                   |          |                   +-> settled   it was billed: spent, without a video
                    |          +-> refused | rejected | unknown (may have been accepted: held, looked up, never resent)
                    +-> voided  nothing was sent
 
-SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE); the statements are Postgres's too, untested yet.
-Every transaction also holds a lock file: Python links SQLite 3.40, whose WAL-reset bug needs two overlapping
-checkpoints (reference/duckdb.md 2b). Each arrow is one transaction, guarded by the state it starts from, so that two
-workers following one request cannot settle it twice. Money is kept as whole micro-dollars.
+SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE) or Postgres, by the same statements and the same
+tests. Each arrow is one transaction, guarded by the state it starts from, so that two workers following one request
+cannot settle it twice. Money is kept as whole micro-dollars.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from filelock import FileLock, Timeout
 
-from ..errors import AuroraError, OverBudget
-from .ledger_tables import CLOSED, HOLDS_MONEY, TABLES, budgets, charges, events, open_engine, stage_runs, usd
+from . import breaker, spending
+from .ledger_engine import open_database
+from .ledger_tables import CLOSED, HOLDS_MONEY, charges, events, stage_runs
+from .ledger_versions import bring_up_to_date
 from .owner import owner_is_gone, this_owner
 from .records import Charge, StageRun
+from .spending import Limits, Spending, scopes_of
 
 LEASE = timedelta(minutes=15)  # longer than an upload and a submit with all their time-outs
-LOCK_SECONDS = 30
 MOST_PARAMETERS = 500  # of one statement; older SQLite takes 999
 _CHARGE_FIELDS = tuple(field.name for field in fields(Charge))
+_CHARGE_COLUMNS = tuple(charges.c[name] for name in _CHARGE_FIELDS)
 _RUN_FIELDS = tuple(field.name for field in fields(StageRun))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one purchase would be: everything the ledger must hold before a byte is sent."""
+    """What one purchase would be: everything the ledger must hold before a byte is sent.
+
+    ``inputs`` is JSON of what the clip was made from, part by part: how a later quote says what changed.
+    """
 
     charge_id: str
     provider: str
@@ -56,15 +60,20 @@ class Plan:
     usd_per_second: Decimal
     price_source: str
     reserved_usd: Decimal
+    inputs: str | None = None
 
 
 @dataclass(frozen=True)
-class Budget:
-    """One campaign's money with one provider. ``limit_usd`` is None where nothing is paid (drafts)."""
+class Bill:
+    """What a finished purchase costs. ``source`` is ``measured``, ``reported`` or ``event``: who said so.
 
-    limit_usd: Decimal | None
-    reserved_usd: Decimal
-    settled_usd: Decimal
+    ``reported_usd`` is the provider's own count of units times its unit price; None when it named neither.
+    """
+
+    seconds: int
+    usd: Decimal
+    source: str
+    reported_usd: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -78,109 +87,143 @@ class Recovery:
 
 @functools.lru_cache(maxsize=8)
 def open_ledger(url: str) -> Ledger:
-    """The ledger at a SQLAlchemy URL; tables are made on first use."""
+    """The ledger at a SQLAlchemy URL; tables are made, or brought up to date, on first use."""
     return Ledger(url)
 
 
 class Ledger:
-    """Purchases, budgets and stage runs. Safe for many threads, processes and (on Postgres) machines."""
+    """Purchases, money and stage runs. Safe for many threads, processes and (on Postgres) machines."""
 
     def __init__(self, url: str) -> None:
-        self._engine, self._lock_file = open_engine(url, lock_seconds=LOCK_SECONDS)
-        with self._transaction() as db:
-            TABLES.create_all(db)
+        self._database = open_database(url)
+        with self.transaction() as db:
+            bring_up_to_date(db)
+
+    def transaction(self, *, is_durable: bool = True) -> AbstractContextManager[sa.Connection]:
+        """A change of the ledger's database, for the modules beside this one too (approvals, breaker, ...)."""
+        return self._database.transaction(is_durable=is_durable)
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A look at the ledger's database; it waits for nobody."""
+        return self._database.reading()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._database.close()
 
     # ---- deciding
-    def claim(self, plan: Plan, *, limit_usd: Decimal | None) -> tuple[Charge, bool]:
+    def claim(self, plan: Plan, *, limits: Limits) -> tuple[Charge, bool]:
         """The one live charge of this fingerprint, and whether it was made now (planned and reserved, not yet sent).
 
-        Raises `OverBudget` when the reservation does not fit ``limit_usd``; then nothing is recorded.
+        Raises `OverBudget` when the reservation does not fit one of ``limits`` and `BreakerTripped` while the breaker
+        is open; then nothing is recorded.
         """
-        with self._transaction() as db:
+        with self.transaction(is_durable=False) as db:  # nothing is sent on it: `sending` is the intent, and durable
             if plan.fingerprint in (live := self._live(db, plan.provider, [plan.fingerprint])):
                 return live[plan.fingerprint], False
-            self._reserve(db, plan, limit_usd)
             now = _now()
+            breaker.assert_closed(db, plan.provider)
+            scopes = scopes_of(plan.campaign, plan.run_id, now)
+            spending.reserve(db, plan.provider, scopes, plan.reserved_usd, limits=limits, clip_id=plan.clip_id)
             values = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
-            db.execute(
-                charges.insert().values(
-                    **values, state="reserved", planned_at=now, owner=this_owner(), lease_until=now + LEASE
-                )
-            )
+            values |= {"state": "reserved", "planned_at": now, "owner": this_owner(), "lease_until": now + LEASE}
+            row = db.execute(_INSERT, values).one()
             _note(db, plan.charge_id, "planned", fingerprint=plan.fingerprint)
             _note(db, plan.charge_id, "reserved", usd=plan.reserved_usd)
-            return self._read(db, plan.charge_id), True
+            return Charge(*row), True
 
-    def _reserve(self, db: sa.Connection, plan: Plan, limit_usd: Decimal | None) -> None:
-        where = (budgets.c.provider == plan.provider) & (budgets.c.campaign == plan.campaign)
-        if db.execute(sa.select(budgets.c.provider).where(where)).first() is None:
-            db.execute(
-                budgets.insert().values(
-                    provider=plan.provider,
-                    campaign=plan.campaign,
-                    limit_usd=limit_usd,
-                    reserved_usd=Decimal(0),
-                    settled_usd=Decimal(0),
-                )
-            )
-        wanted = budgets.c.reserved_usd + usd(plan.reserved_usd)
-        fits = sa.true() if limit_usd is None else budgets.c.settled_usd + wanted <= usd(limit_usd)
-        taken = db.execute(budgets.update().where(where & fits).values(reserved_usd=wanted, limit_usd=limit_usd))
-        if not taken.rowcount:
-            budget = self._budget(db, plan.provider, plan.campaign)
-            left = (limit_usd or Decimal(0)) - budget.reserved_usd - budget.settled_usd
-            raise OverBudget(
-                f"{plan.clip_id} may cost ${plan.reserved_usd:.2f} and ${max(left, Decimal(0)):.2f} of the campaign's "
-                f"${limit_usd:.2f} budget is left; raise budget_usd in campaign.yaml or shorten the campaign. "
-                "Nothing was spent on this clip."
-            )
+    # ---- the arrows; each returns the charge as it now is, or None when somebody else already took the arrow
+    def mark_sending(self, charge_id: str, *, audio_url: str) -> Charge | None:
+        """The last act before the request's first byte. Raises `BreakerTripped` while the breaker is open."""
+        with self.transaction() as db:
+            breaker.assert_closed(db, self._read(db, charge_id).provider)
+            return self._step(db, charge_id, ("reserved",), "sending", sent_at=_now(), audio_url=audio_url)
 
-    # ---- the arrows; each returns False when somebody else already took it
-    def mark_sending(self, charge_id: str, *, audio_url: str) -> bool:
-        """The last act before the request's first byte."""
-        return self._advance(charge_id, ("reserved",), "sending", sent_at=_now(), audio_url=audio_url)
-
-    def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "") -> bool:
+    def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "") -> Charge | None:
         """The provider took the request: it will be billed when it succeeds."""
         return self._advance(
             charge_id, ("sending", "unknown"), "accepted", accepted_at=_now(), request_id=request_id, reply=reply
         )
 
-    def mark_completed(self, charge_id: str, *, result: dict[str, Any], billable_units: Decimal | None) -> bool:
+    def mark_completed(
+        self, charge_id: str, *, result: dict[str, Any], billable_units: Decimal | None
+    ) -> Charge | None:
         """The result is known; from here on only a download is needed."""
-        return self._advance(
-            charge_id, ("accepted",), "completed", result=json.dumps(result), billable_units=billable_units
-        )
+        values = {"result": json.dumps(result), "billable_units": billable_units}
+        return self._advance(charge_id, ("accepted",), "completed", is_durable=False, **values)
 
-    def mark_stored(self, charge_id: str, *, video_sha256: str) -> bool:
+    def mark_stored(self, charge_id: str, *, video_sha256: str) -> Charge | None:
         """The video is in the media store."""
-        return self._advance(charge_id, ("completed",), "stored", video_sha256=video_sha256)
+        return self._advance(charge_id, ("completed",), "stored", is_durable=False, video_sha256=video_sha256)
 
-    def settle(self, charge_id: str, *, billed_seconds: int, billed_usd: Decimal) -> bool:
-        """The reservation becomes the bill. A bill above the reservation is recorded, never refused."""
-        return self._advance(
-            charge_id, ("stored",), "settled", settled_at=_now(), billed_seconds=billed_seconds, billed_usd=billed_usd
-        )
+    def settle(self, charge_id: str, bill: Bill, *, breaker_factor: Decimal | None = None) -> Charge | None:
+        """The reservation becomes the bill. One above it is recorded, never refused; far above, the breaker trips."""
+        values = {"billed_seconds": bill.seconds, "billed_usd": bill.usd, "bill_source": bill.source}
+        values |= {"reported_usd": bill.reported_usd, "settled_at": _now()}
+        with self.transaction(is_durable=False) as db:
+            charge = self._step(db, charge_id, ("stored",), "settled", **values)
+            if charge is not None:
+                breaker.judge_bill(db, charge, factor=breaker_factor)
+            return charge
 
-    def refuse(self, charge_id: str, sentence: str) -> bool:
-        """Not accepted, or failed in a way that is never billed: the money is free again and so is the fingerprint."""
+    def correct_bill(self, charge_id: str, *, usd: Decimal, breaker_factor: Decimal | None = None) -> Charge | None:
+        """The provider's own billing record replaces what was believed at the end; None when it agrees already.
+
+        Also of what was taken for never billed (refused, voided): its money counts, and its state stays.
+        """
+        with self.transaction() as db:
+            before = self._read(db, charge_id)
+            if before.state not in ("settled", *CLOSED) or (before.billed_usd or Decimal(0)) == usd:
+                return None
+            values = {"billed_usd": usd, "bill_source": "event"}
+            db.execute(charges.update().where(charges.c.charge_id == charge_id).values(values))
+            _note(db, charge_id, before.state, **values)
+            self._move(db, before, reserved=Decimal(0), settled=usd - (before.billed_usd or Decimal(0)))
+            charge = self._read(db, charge_id)
+            breaker.judge_bill(db, charge, factor=breaker_factor)
+            return charge
+
+    def settle_without_video(
+        self, charge_id: str, *, usd: Decimal, breaker_factor: Decimal | None = None
+    ) -> Charge | None:
+        """The provider billed what its model refused: the reservation becomes that bill, and there is no video.
+
+        The fingerprint stays taken: the same inputs would be refused, and billed, again.
+        """
+        values = {"billed_usd": usd, "bill_source": "event", "settled_at": _now()}
+        with self.transaction() as db:
+            charge = self._step(db, charge_id, ("rejected",), "settled", **values)
+            if charge is not None:
+                breaker.judge_bill(db, charge, factor=breaker_factor)
+            return charge
+
+    def refuse(self, charge_id: str, sentence: str) -> Charge | None:
+        """Not accepted, withdrawn, or failed in a way never billed: the money and the fingerprint are free again."""
         return self._advance(charge_id, ("sending", "accepted"), "refused", sentence=sentence)
 
-    def reject(self, charge_id: str, sentence: str) -> bool:
+    def reject(self, charge_id: str, sentence: str) -> Charge | None:
         """The model said no to these inputs: may be billed, so the money stays held and it is not asked again."""
         return self._advance(charge_id, ("sending", "accepted"), "rejected", sentence=sentence)
 
-    def void(self, charge_id: str, sentence: str) -> bool:
+    def void(self, charge_id: str, sentence: str) -> Charge | None:
         """Nothing was sent."""
         return self._advance(charge_id, ("reserved",), "voided", sentence=sentence)
 
-    def void_unknown(self, charge_id: str, sentence: str) -> bool:
+    def void_unknown(self, charge_id: str, sentence: str) -> Charge | None:
         """A readable list does not hold it after the safe horizon: it was never accepted."""
         return self._advance(charge_id, ("unknown",), "voided", sentence=sentence)
 
+    def mark_unknown(self, charge_id: str, sentence: str) -> Charge | None:
+        """May have been accepted: held until it is found at the provider, or a person decides."""
+        return self._advance(charge_id, ("sending",), "unknown", sentence=sentence)
+
+    def release(self, charge_id: str, sentence: str) -> Charge | None:
+        """A person decided that a held charge (rejected or unknown) was not billed: its money is free again."""
+        return self._advance(charge_id, ("rejected", "unknown"), "voided", sentence=sentence)
+
     def note_missed(self, charge_id: str, *, at: datetime) -> datetime:
         """The provider's list was read and does not hold it; returns when that was first seen."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             where = (charges.c.charge_id == charge_id) & charges.c.missed_at.is_(None)
             if db.execute(charges.update().where(where).values(missed_at=at)).rowcount:
                 _note(db, charge_id, "unknown", missed_at=at)
@@ -188,158 +231,136 @@ class Ledger:
             first: datetime = db.execute(found).scalar_one()
             return first
 
-    def note_video(self, charge_id: str, *, video_sha256: str) -> None:
+    def note_video(self, charge_id: str, *, video_sha256: str) -> Charge:
         """The provider handed out its file again, with these bytes: they are what was paid for."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             where = (charges.c.charge_id == charge_id) & charges.c.state.in_(("stored", "settled"))
             db.execute(charges.update().where(where).values(video_sha256=video_sha256))
             _note(db, charge_id, "stored", video_sha256=video_sha256)
+            return self._read(db, charge_id)
 
-    def discard_draft(self, charge_id: str, sentence: str) -> bool:
+    def discard_draft(self, charge_id: str, sentence: str) -> Charge | None:
         """A free draft whose file the studio no longer has is made anew. Never true of a bought video."""
-        with self._transaction() as db:
-            charge = self._read(db, charge_id)
-            if charge.provider != "studio" or charge.state in CLOSED:
-                return False
-            was_settled = charge.state == "settled"
+        with self.transaction() as db:
+            before = self._read(db, charge_id)
+            if before.provider != "studio" or before.state in CLOSED:
+                return None
             values = {"state": "voided", "sentence": sentence, "billed_usd": None, "settled_at": None}
             db.execute(charges.update().where(charges.c.charge_id == charge_id).values(values))
             _note(db, charge_id, "voided", sentence=sentence)
-            self._release(db, charge, was_settled=was_settled)
-            return True
+            if before.state == "settled":
+                self._move(db, before, reserved=Decimal(0), settled=-(before.billed_usd or Decimal(0)))
+            else:
+                self._move(db, before, reserved=-before.reserved_usd, settled=Decimal(0))
+            return self._read(db, charge_id)
 
-    def release(self, charge_id: str, sentence: str) -> bool:
-        """A person decided that a held charge (rejected or unknown) was not billed: its money is free again."""
-        return self._advance(charge_id, ("rejected", "unknown"), "voided", sentence=sentence)
+    def _advance(
+        self, charge_id: str, before: tuple[str, ...], after: str, *, is_durable: bool = True, **values: Any
+    ) -> Charge | None:
+        with self.transaction(is_durable=is_durable) as db:
+            return self._step(db, charge_id, before, after, **values)
 
-    def mark_unknown(self, charge_id: str, sentence: str) -> bool:
-        """May have been accepted: held until it is found at the provider, or a person decides."""
-        return self._advance(charge_id, ("sending",), "unknown", sentence=sentence)
+    def _step(
+        self, db: sa.Connection, charge_id: str, before: tuple[str, ...], after: str, **values: Any
+    ) -> Charge | None:
+        arrow = _arrow(before, after, tuple(sorted(values)))
+        row = db.execute(arrow, {"of": charge_id} | {f"new_{name}": value for name, value in values.items()}).first()
+        if row is None:
+            return None
+        charge = Charge(*row)
+        _note(db, charge_id, after, **{k: v for k, v in values.items() if k not in ("reply", "result")})
+        if after not in HOLDS_MONEY:
+            self._move(db, charge, reserved=-charge.reserved_usd, settled=charge.billed_usd or Decimal(0))
+        return charge
 
-    def _advance(self, charge_id: str, before: Sequence[str], after: str, **values: Any) -> bool:
-        with self._transaction() as db:
-            where = (charges.c.charge_id == charge_id) & charges.c.state.in_(before)
-            if not db.execute(charges.update().where(where).values(state=after, **values)).rowcount:
-                return False
-            _note(db, charge_id, after, **{k: v for k, v in values.items() if k not in ("reply", "result")})
-            if after not in HOLDS_MONEY:
-                self._release(db, self._read(db, charge_id))
-            return True
-
-    def _release(self, db: sa.Connection, charge: Charge, *, was_settled: bool = False) -> None:
-        where = (budgets.c.provider == charge.provider) & (budgets.c.campaign == charge.campaign)
-        if was_settled:
-            bill = usd(charge.billed_usd or Decimal(0))
-            db.execute(budgets.update().where(where).values(settled_usd=budgets.c.settled_usd - bill))
-            return
-        db.execute(
-            budgets.update()
-            .where(where)
-            .values(
-                reserved_usd=budgets.c.reserved_usd - usd(charge.reserved_usd),
-                settled_usd=budgets.c.settled_usd + usd(charge.billed_usd or Decimal(0)),
-            )
-        )
+    def _move(self, db: sa.Connection, charge: Charge, *, reserved: Decimal, settled: Decimal) -> None:
+        scopes = scopes_of(charge.campaign, charge.run_id, charge.planned_at)
+        spending.move(db, charge.provider, scopes, reserved=reserved, settled=settled)
 
     # ---- reading
     def live(self, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
         """The live charge of each fingerprint that has one: what makes a second purchase impossible."""
-        with self._transaction() as db:
+        with self.reading() as db:
             return self._live(db, provider, fingerprints)
 
     def charge(self, charge_id: str) -> Charge:
         """One charge as it is now."""
-        with self._transaction() as db:
+        with self.reading() as db:
             return self._read(db, charge_id)
 
     def recovery(self, charge_id: str) -> Recovery:
         """What is needed to resume a charge somebody else may have left behind."""
-        with self._transaction() as db:
-            columns = (charges.c.owner, charges.c.lease_until, charges.c.audio_url, charges.c.result)
-            row = db.execute(sa.select(*columns).where(charges.c.charge_id == charge_id)).one()
+        with self.reading() as db:
+            row = db.execute(_RECOVERY, {"of": charge_id}).one()
         return Recovery(
             row.lease_until < _now() or owner_is_gone(row.owner),
             row.audio_url,
             json.loads(row.result) if row.result else None,
         )
 
-    def charges(self, *, campaign: str | None = None, charge_ids: Sequence[str] = ()) -> list[Charge]:
-        """Charges of a campaign, plus those named; with neither, all of them. Oldest first."""
-        mine = charges.c.campaign == campaign if campaign is not None else sa.false()
-        wanted = mine | charges.c.charge_id.in_(charge_ids) if campaign is not None or charge_ids else sa.true()
-        with self._transaction() as db:
-            rows = db.execute(_select(charges, _CHARGE_FIELDS).where(wanted).order_by(charges.c.planned_at))
-            return [Charge(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+    def charges(
+        self, *, campaign: str | None = None, run_id: str | None = None, charge_ids: Sequence[str] = ()
+    ) -> list[Charge]:
+        """Charges of a campaign or a run, plus those named; with none of these, all of them. Oldest first."""
+        asked: list[sa.ColumnElement[bool]] = [charges.c.charge_id.in_(charge_ids)] if charge_ids else []
+        asked += [charges.c.campaign == campaign] if campaign is not None else []
+        asked += [charges.c.run_id == run_id] if run_id is not None else []
+        wanted = sa.or_(*asked) if asked else sa.true()
+        with self.reading() as db:
+            rows = db.execute(sa.select(*_CHARGE_COLUMNS).where(wanted).order_by(charges.c.planned_at))
+            return [Charge(*row) for row in rows]
 
-    def budget(self, provider: str, campaign: str) -> Budget:
-        """Reserved and settled money of one campaign with one provider (zeros before the first charge)."""
-        with self._transaction() as db:
-            return self._budget(db, provider, campaign)
+    def spending(self, provider: str, kind: str, name: str) -> Spending:
+        """Reserved and settled money of one scope (see `spending.KINDS`); zeros before its first charge."""
+        with self.reading() as db:
+            return spending.read(db, provider, kind, name)
 
     def record_stage_run(self, run: StageRun) -> None:
         """Remember that a stage ran, from either door."""
-        with self._transaction() as db:
+        with self.transaction(is_durable=False) as db:
             db.execute(stage_runs.insert().values({name: getattr(run, name) for name in _RUN_FIELDS}))
 
     def stage_runs(self, *, campaign: str | None = None) -> list[StageRun]:
         """Stage runs, oldest first."""
         wanted = stage_runs.c.campaign == campaign if campaign is not None else sa.true()
-        with self._transaction() as db:
-            rows = db.execute(_select(stage_runs, _RUN_FIELDS).where(wanted).order_by(stage_runs.c.started_at))
-            return [StageRun(**row._mapping) for row in rows]  # noqa: SLF001
+        columns = [stage_runs.c[name] for name in _RUN_FIELDS]
+        with self.reading() as db:
+            rows = db.execute(sa.select(*columns).where(wanted).order_by(stage_runs.c.started_at))
+            return [StageRun(*row) for row in rows]
 
     def _live(self, db: sa.Connection, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
         wanted, found = list(dict.fromkeys(fingerprints)), {}
         for first in range(0, len(wanted), MOST_PARAMETERS):
             some = charges.c.fingerprint.in_(wanted[first : first + MOST_PARAMETERS])
             where = (charges.c.provider == provider) & some & charges.c.state.not_in(CLOSED)
-            for row in db.execute(_select(charges, _CHARGE_FIELDS).where(where)):
-                found[row.fingerprint] = Charge(**row._mapping)  # noqa: SLF001
+            for row in db.execute(sa.select(*_CHARGE_COLUMNS).where(where)):
+                found[row.fingerprint] = Charge(*row)
         return found
 
     def _read(self, db: sa.Connection, charge_id: str) -> Charge:
-        row = db.execute(_select(charges, _CHARGE_FIELDS).where(charges.c.charge_id == charge_id)).one()
-        return Charge(**row._mapping)  # noqa: SLF001
-
-    def _budget(self, db: sa.Connection, provider: str, campaign: str) -> Budget:
-        where = (budgets.c.provider == provider) & (budgets.c.campaign == campaign)
-        columns = (budgets.c.limit_usd, budgets.c.reserved_usd, budgets.c.settled_usd)
-        row = db.execute(sa.select(*columns).where(where)).first()
-        return Budget(None, Decimal(0), Decimal(0)) if row is None else Budget(*row)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        with self._locked(), self._engine.begin() as db:
-            yield db
-
-    def _locked(self) -> contextlib.AbstractContextManager[object]:
-        return contextlib.nullcontext() if self._lock_file is None else _held(self._lock_file)
+        return Charge(*db.execute(_READ, {"of": charge_id}).one())
 
 
-@contextlib.contextmanager
-def _held(lock_file: Path) -> Iterator[None]:
-    lock = FileLock(lock_file, timeout=LOCK_SECONDS, poll_interval=0.005)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise AuroraError(
-            f"The cost ledger {lock_file.stem} has been held by another process for {LOCK_SECONDS} s. Nothing was "
-            "sent and nothing was charged; run again, and if it stays, end the process that holds it."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+# Statements are written once: putting one together costs several times what running it does.
+_INSERT = charges.insert().returning(*_CHARGE_COLUMNS)
+_READ = sa.select(*_CHARGE_COLUMNS).where(charges.c.charge_id == sa.bindparam("of"))
+_RECOVERY = sa.select(charges.c.owner, charges.c.lease_until, charges.c.audio_url, charges.c.result).where(
+    charges.c.charge_id == sa.bindparam("of")
+)
+_NOTE = events.insert()
+
+
+@functools.cache
+def _arrow(before: tuple[str, ...], after: str, changed: tuple[str, ...]) -> Any:
+    """The statement of one arrow: it changes a charge only where it still is in one of the states ``before``."""
+    where = (charges.c.charge_id == sa.bindparam("of")) & charges.c.state.in_(before)
+    values = {name: sa.bindparam(f"new_{name}", type_=charges.c[name].type) for name in changed}
+    return charges.update().where(where).values(state=after, **values).returning(*_CHARGE_COLUMNS)
 
 
 def _note(db: sa.Connection, charge_id: str, state: str, **facts: Any) -> None:
-    db.execute(
-        events.insert().values(charge_id=charge_id, state=state, at=_now(), facts=json.dumps(facts, default=str))
-    )
-
-
-def _select(table: sa.Table, names: Sequence[str]) -> sa.Select[Any]:
-    return sa.select(*(table.c[name] for name in names))
+    text = json.dumps(facts, default=str)
+    db.execute(_NOTE, {"charge_id": charge_id, "state": state, "at": _now(), "facts": text})
 
 
 def _now() -> datetime:

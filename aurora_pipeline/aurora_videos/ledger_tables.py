@@ -1,4 +1,4 @@
-"""The ledger's tables and how they are opened: SQLAlchemy Core, the same on SQLite and Postgres.
+"""The ledger's tables: SQLAlchemy Core, the same on SQLite and Postgres.
 
 Money is kept as whole micro-dollars and time as UTC text, because SQLite would round the one and has no time zone for
 the other.
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-
-from ..errors import BadSetting
 
 STATES = (
     "planned",
@@ -30,6 +26,7 @@ STATES = (
 )
 # A fingerprint with a charge in one of these may be bought again: nothing was or will be billed for it.
 CLOSED = ("refused", "voided")
+WITHDRAWN = "Withdrawn from the provider's queue when the run was stopped; it never ran and is not billed."
 HOLDS_MONEY = ("planned", "reserved", "sending", "accepted", "completed", "stored", "rejected", "unknown")
 
 
@@ -93,6 +90,10 @@ charges = sa.Table(
     sa.Column("reply", sa.Text),
     sa.Column("result", sa.Text),
     sa.Column("missed_at", Instant),
+    # of version 2
+    sa.Column("inputs", sa.Text),
+    sa.Column("reported_usd", Usd),
+    sa.Column("bill_source", sa.String(16)),
 )
 sa.Index(
     "one_live_charge_per_fingerprint",
@@ -102,15 +103,58 @@ sa.Index(
     sqlite_where=charges.c.state.not_in(CLOSED),
     postgresql_where=charges.c.state.not_in(CLOSED),
 )
-budgets = sa.Table(
-    "budgets",
+version = sa.Table("ledger_version", TABLES, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+spending = sa.Table(
+    "spending",
     TABLES,
     sa.Column("provider", sa.String(16), primary_key=True),
-    sa.Column("campaign", sa.String(64), primary_key=True),
-    sa.Column("limit_usd", Usd),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("reserved_usd", Usd, nullable=False),
     sa.Column("settled_usd", Usd, nullable=False),
     sa.CheckConstraint("reserved_usd >= 0", name="reserved_is_not_negative"),
+)
+breakers = sa.Table(
+    "breakers",
+    TABLES,
+    sa.Column("trip_id", sa.String(32), primary_key=True),
+    sa.Column("provider", sa.String(16), nullable=False),
+    sa.Column("charge_id", sa.String(32), nullable=False),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("tripped_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    sa.Column("closed_by", sa.Text),
+    sa.Column("reason", sa.Text),
+)
+approvals = sa.Table(
+    "approvals",
+    TABLES,
+    sa.Column("approval_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("campaign", sa.String(64), nullable=False, index=True),
+    sa.Column("clip_id", sa.String(64), nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("approved_by", sa.Text, nullable=False),
+    sa.Column("approved_at", Instant, nullable=False),
+    sa.Column("withdrawn_by", sa.Text),
+    sa.Column("withdrawn_at", Instant),
+)
+reconciliations = sa.Table(
+    "reconciliations",
+    TABLES,
+    sa.Column("subject", sa.String(64), primary_key=True),  # a charge, or a request no charge knows
+    sa.Column("provider", sa.String(16), nullable=False),
+    sa.Column("campaign", sa.String(64), index=True),
+    sa.Column("clip_id", sa.String(64)),
+    sa.Column("request_id", sa.String(64)),
+    sa.Column("state", sa.String(12)),
+    sa.Column("expected_usd", Usd),
+    sa.Column("reported_usd", Usd),
+    sa.Column("event_usd", Usd),
+    sa.Column("file_seconds", sa.Float),
+    sa.Column("file_usd", Usd),
+    sa.Column("verdict", sa.String(32), nullable=False),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("checked_at", Instant, nullable=False),
 )
 events = sa.Table(
     "events",
@@ -138,37 +182,3 @@ stage_runs = sa.Table(
     sa.Column("billed_usd", Usd, nullable=False),
     sa.Column("sentence", sa.Text),
 )
-
-
-def open_engine(url: str, *, lock_seconds: float) -> tuple[sa.Engine, Path | None]:
-    """An engine, and for SQLite the lock file that every transaction must hold (reference/duckdb.md 2b)."""
-    try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return sa.create_engine(parsed, pool_pre_ping=True), None
-    except (sa.exc.ArgumentError, ImportError) as error:  # the URL may hold a password: it is not shown
-        raise BadSetting(
-            f"AURORA_LEDGER_URL cannot be used ({type(error).__name__}); use sqlite:////absolute/file or "
-            "postgresql+psycopg://... with its driver installed. Nothing was spent."
-        ) from None
-    if parsed.database in (None, "", ":memory:"):
-        raise BadSetting("AURORA_LEDGER_URL names no file; a ledger must outlive its process. Nothing was spent.")
-    file = Path(parsed.database)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # NullPool: a connection is opened, used and closed inside the lock, so no checkpoint ever runs outside it.
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args={"timeout": lock_seconds})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine, file.with_name(f"{file.name}.lock")
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN IMMEDIATE ourselves: a deferred read-then-write deadlocks
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")  # NORMAL may lose the intent in a power cut, and then we pay twice
-
-
-def usd(amount: Decimal) -> sa.ColumnElement[Decimal]:
-    """An amount as a bound value of the ledger's money type."""
-    # Typed by hand: SQLAlchemy would bind a bare Decimal beside a sum as dollars, not micro-dollars.
-    return sa.literal(amount, Usd)

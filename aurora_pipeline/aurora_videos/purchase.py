@@ -6,10 +6,13 @@ clip, run or machine) already took is not taken again. Killed anywhere, the next
 
 from __future__ import annotations
 
-import math
+import contextlib
+import json
 import threading
+import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,236 +22,318 @@ from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, V
 from ..gear.fal import FalConnection
 from ..gear.fal_answers import Gone, Unreachable
 from ..gear.media_store import MediaStore
-from ..gear.probe import probe
+from ..gear.probe import Probe, probe
 from ..parallel import pause
 from ..price_book import billed_seconds
 from ..settings import Settings
-from .ledger import Ledger, Plan
+from .changes import inputs_of
+from .ledger import Bill, Ledger, Plan
+from .ledger_tables import CLOSED, WITHDRAWN
+from .pictures import picture_of, remember_picture
 from .quote import QuotedClip
 from .records import Charge
-from .request import ENDPOINT
+from .spending import Limits
+from .uploads import Uploads
 
-# After this long a readable list that does not hold a request proves that it was never accepted: POST time-out + the
-# longest wait to start + the longest run + the list's own delay. The studio lists a request before it answers.
-HORIZON = {"fal": timedelta(hours=5), "studio": timedelta(seconds=3)}
+STUDIO_HORIZON = timedelta(seconds=3)  # the studio lists a request before it answers
 WORTH_WAITING = timedelta(minutes=1)  # a horizon this short is waited out instead of left to the next run
 LONGEST_WAIT_SECONDS = 6 * 3600
+UPLOAD_TRIES = 3
 DOWNLOAD_TRIES = 4
+BUSY_TRIES = 20  # a 429 took nothing, so asking again later buys nothing twice
+REPORTED_STEP = Decimal("0.0001")  # units come with few decimals; below a hundredth of a cent they are dust
+
+
+@dataclass(frozen=True)
+class Till:
+    """What all purchases of one run share.
+
+    ``unit_usd`` is the provider's own price of one of its units, by endpoint. ``is_locked`` is set when the account
+    was refused: then what already waits at the provider is left there, since it is still wanted.
+    """
+
+    settings: Settings
+    run_id: str
+    limits: Limits
+    ledger: Ledger
+    store: MediaStore
+    fal: FalConnection
+    unit_usd: dict[str, Decimal] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
+    is_locked: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """Everything one purchase needs. `complete` is the only thing callers use."""
+    """One clip at the till. `complete` is the only thing callers use."""
 
-    settings: Settings
+    till: Till
     clip: QuotedClip
-    run_id: str
-    limit_usd: Decimal | None
-    ledger: Ledger
-    store: MediaStore
-    fal: FalConnection
 
     def complete(self, stop: threading.Event) -> Charge:
         """The settled charge whose video is in the store.
 
-        Raises `RequestRefused`, `OutcomeUnknown`, `OverBudget`, `VideoUnusable` or `Interrupted`, each saying what it
-        cost; the ledger holds where to go on.
+        Raises `RequestRefused`, `OutcomeUnknown`, `SpendRefused`, `VideoUnusable` or `Interrupted`, each saying what
+        it cost; the ledger holds where to go on.
         """
-        charge, is_ours = self.ledger.claim(self._plan(), limit_usd=self.limit_usd)
+        charge, is_ours = self._claim()
+        busy = 0
         while not self._is_finished(charge):
             if stop.is_set():
-                if is_ours:
-                    self.ledger.void(charge.charge_id, "Stopped before anything was sent.")
-                raise Interrupted(
-                    f"{self.clip.clip_id} was stopped while {charge.state}; run again to go on. It is not bought twice."
-                )
-            if charge.state in ("refused", "voided"):  # by whoever held it: the fingerprint is free again
-                charge, is_ours = self.ledger.claim(self._plan(), limit_usd=self.limit_usd)
-            else:
-                self._step(charge, is_ours, stop)
-                charge = self.ledger.charge(charge.charge_id)
+                raise self._broken_off(charge, is_ours=is_ours)
+            if charge.state in CLOSED:  # by whoever held it: the fingerprint is free again
+                charge, is_ours = self._claim()
+            try:
+                charge = self._step(charge, is_ours, stop)
+            except RequestRefused as refused:
+                busy += 1
+                if refused.busy_seconds is None or busy > BUSY_TRIES:
+                    raise
+                pause(stop, refused.busy_seconds)
+                charge = self.till.ledger.charge(charge.charge_id)
         return charge
 
+    def _claim(self) -> tuple[Charge, bool]:
+        return self.till.ledger.claim(self._plan(), limits=self.till.limits)
+
     def _plan(self) -> Plan:
-        script, price = self.clip.request.script, self.clip.price
+        request, price = self.clip.request, self.clip.price
         return Plan(
             charge_id=uuid.uuid4().hex,
-            provider=self.settings.provider,
-            fingerprint=self.clip.request.fingerprint,
-            campaign=script.campaign,
-            clip_id=script.clip_id,
-            run_id=self.run_id,
-            endpoint=ENDPOINT,
-            resolution=script.resolution,
+            provider=self.till.settings.provider,
+            fingerprint=request.fingerprint,
+            campaign=request.script.campaign,
+            clip_id=request.script.clip_id,
+            run_id=self.till.run_id,
+            endpoint=request.endpoint,
+            resolution=price.resolution,
             audio_seconds=self.clip.seconds,
             usd_per_second=price.usd_per_second,
             price_source=price.source,
             reserved_usd=self.clip.reserve_usd,
+            inputs=json.dumps(inputs_of(request), sort_keys=True),
         )
 
     def _is_finished(self, charge: Charge) -> bool:
-        return charge.state == "settled" and self.store.path(charge.video_sha256 or "-") is not None
+        return charge.state == "settled" and self._holds(charge)
 
-    def _step(self, charge: Charge, is_ours: bool, stop: threading.Event) -> None:
+    def _holds(self, charge: Charge) -> bool:
+        return self.till.store.path(charge.video_sha256 or "-") is not None
+
+    def _step(self, charge: Charge, is_ours: bool, stop: threading.Event) -> Charge:
         match charge.state:
             case "reserved" if is_ours:
-                self._send(charge)
+                return self._send(charge, stop)
             case "reserved" | "sending":
-                self._wait_for_its_owner(charge, stop)
+                return self._wait_for_its_owner(charge, stop)
             case "unknown":
-                self._look_it_up(charge, stop)
+                return self._look_it_up(charge, stop)
+            case "settled" if charge.is_without_video:
+                raise RequestRefused(f"{charge.sentence} It was billed ${charge.billed_usd:.2f}.", may_be_billed=True)
             case "accepted":
-                self._follow(charge, stop)
-            case "stored" if self.store.path(charge.video_sha256 or "-") is not None:
-                self._settle(charge)
+                return self._follow(charge, stop)
+            case "stored" if self._holds(charge):
+                return self._settle(charge)
             case "completed" | "stored" | "settled":  # if the store lost the file it is fetched, never bought, again
-                self._fetch(charge, stop)
+                return self._fetch(charge, stop)
             case "rejected":
                 raise RequestRefused(charge.sentence or "Aurora refused these inputs.", may_be_billed=True)
             case _:
                 raise AuroraError(f"{self.clip.clip_id} is in an unexpected state '{charge.state}'.")
 
+    def _now(self, charge: Charge, taken: Charge | None) -> Charge:
+        """The charge after an arrow, whoever took it."""
+        return taken if taken is not None else self.till.ledger.charge(charge.charge_id)
+
+    # ---- asked to stop
+    def _broken_off(self, charge: Charge, *, is_ours: bool) -> Interrupted:
+        """Nothing more is sent; what only waits at the provider is taken back; what runs there is fetched later."""
+        ledger = self.till.ledger
+        if is_ours and charge.state == "reserved":
+            ledger.void(charge.charge_id, "Stopped before anything was sent.")
+        elif charge.state == "accepted" and charge.run_id == self.till.run_id and not self.till.is_locked.is_set():
+            with contextlib.suppress(AuroraError):
+                if self.till.fal.withdraw(charge.endpoint, charge.request_id or ""):
+                    ledger.refuse(charge.charge_id, WITHDRAWN)
+        state = ledger.charge(charge.charge_id)
+        how = "withdrawn from the queue" if state.sentence == WITHDRAWN else f"stopped while {state.state}"
+        return Interrupted(f"{self.clip.clip_id} was {how}; run again to go on. It is not bought twice.")
+
     # ---- reserved -> sending -> accepted
-    def _send(self, charge: Charge) -> None:
+    def _send(self, charge: Charge, stop: threading.Event) -> Charge:
+        ledger = self.till.ledger
         try:
-            image_url, audio_url = self._upload(charge)
-            self.fal.submit(
+            image_url, audio_url = self._upload(charge, stop)
+            self.till.fal.submit(
                 charge.endpoint,
                 self.clip.request.arguments(image_url=image_url, audio_url=audio_url),
-                before_post=lambda: self._about_to_send(charge, audio_url),
+                before_post=lambda: self._about_to_send(charge, audio_url, stop),
                 on_reply=lambda request_id, body: self._accepted(charge, request_id, body),
             )
         except OutcomeUnknown as error:  # looked up at once: a lost answer is usually on the provider's list already
-            self.ledger.mark_unknown(charge.charge_id, str(error))
+            ledger.mark_unknown(charge.charge_id, str(error))
         except BaseException as error:
             self._let_go(charge, error)
             raise
+        return ledger.charge(charge.charge_id)
 
     def _let_go(self, charge: Charge, error: BaseException) -> None:
         """Write down how a purchase ended before it was accepted, so that nobody waits for this worker."""
+        ledger, why = self.till.ledger, str(error) or type(error).__name__
         if isinstance(error, RequestRefused) and error.may_be_billed:
-            self.ledger.reject(charge.charge_id, str(error))
+            ledger.reject(charge.charge_id, str(error))
         elif isinstance(error, RequestRefused):
-            self.ledger.refuse(charge.charge_id, str(error))
-        why = str(error) or type(error).__name__
-        if not self.ledger.void(charge.charge_id, why):  # still only reserved: nothing was sent
-            self.ledger.mark_unknown(charge.charge_id, why)  # sent: it may have been accepted
+            ledger.refuse(charge.charge_id, str(error))
+        if not ledger.void(charge.charge_id, why):  # still only reserved: nothing was sent
+            ledger.mark_unknown(charge.charge_id, why)  # sent: it may have been accepted
 
-    def _upload(self, charge: Charge) -> tuple[str, str]:
+    def _upload(self, charge: Charge, stop: threading.Event) -> tuple[str, str]:
+        request, fal = self.clip.request, self.till.fal
+        image, speech = request.image, self.till.store.require(request.speech.sha256).read_bytes()
+        kind = "image/jpeg" if image.suffix in (".jpg", ".jpeg") else "image/png"
+        name = f"{image.sha256[:16]}{image.suffix}"
+        image_url = self.till.uploads.url_of(
+            image.sha256,
+            lambda: self._tried_again(lambda: fal.upload(image.content, content_type=kind, file_name=name), stop),
+        )
         # The charge's id in the audio's name makes its URL unique to this purchase: how a lost request is found again.
-        request, name = self.clip.request, charge.charge_id
-        speech = self.store.require(request.speech.sha256)
-        image = request.image
-        image_type = "image/jpeg" if image.suffix in (".jpg", ".jpeg") else "image/png"
-        image_url = self.fal.upload(image.content, content_type=image_type, file_name=name + image.suffix)
-        audio_url = self.fal.upload(speech.read_bytes(), content_type="audio/wav", file_name=f"{name}.wav")
-        return image_url, audio_url
+        unique = f"{charge.charge_id}.wav"
+        return image_url, self._tried_again(
+            lambda: fal.upload(speech, content_type="audio/wav", file_name=unique), stop
+        )
 
-    def _about_to_send(self, charge: Charge, audio_url: str) -> None:
-        if not self.ledger.mark_sending(charge.charge_id, audio_url=audio_url):
+    def _tried_again(self, upload: Callable[[], str], stop: threading.Event) -> str:
+        """An upload buys nothing, so a broken one is repeated; a refused account is not asked again."""
+        for tries_left in reversed(range(UPLOAD_TRIES)):
+            try:
+                return upload()
+            except RequestRefused as refused:
+                if refused.stops_the_run or not tries_left or pause(stop, self.till.settings.poll_seconds):
+                    raise
+        raise AssertionError  # the last try returned or raised
+
+    def _about_to_send(self, charge: Charge, audio_url: str, stop: threading.Event) -> None:
+        if stop.is_set():
+            raise Interrupted(f"{self.clip.clip_id} was stopped before it was sent; run again to go on.")
+        if not self.till.ledger.mark_sending(charge.charge_id, audio_url=audio_url):
             raise OutcomeUnknown(f"{self.clip.clip_id}: another worker took this charge over; run again.")
 
     def _accepted(self, charge: Charge, request_id: str, body: str) -> None:
-        self.ledger.mark_accepted(charge.charge_id, request_id=request_id, reply=body)
+        self.till.ledger.mark_accepted(charge.charge_id, request_id=request_id, reply=body)
 
     # ---- somebody else's, or left behind
-    def _wait_for_its_owner(self, charge: Charge, stop: threading.Event) -> None:
-        if not self.ledger.recovery(charge.charge_id).owner_is_gone:
-            pause(stop, self.settings.poll_seconds)
-        elif charge.state == "reserved":
-            self.ledger.void(charge.charge_id, "Its worker died before anything was sent.")
-        else:
-            self.ledger.mark_unknown(charge.charge_id, "Its worker died while the request was being sent.")
+    def _wait_for_its_owner(self, charge: Charge, stop: threading.Event) -> Charge:
+        ledger = self.till.ledger
+        if not ledger.recovery(charge.charge_id).owner_is_gone:
+            pause(stop, self.till.settings.poll_seconds)
+            return ledger.charge(charge.charge_id)
+        if charge.state == "reserved":
+            return self._now(charge, ledger.void(charge.charge_id, "Its worker died before anything was sent."))
+        return self._now(
+            charge, ledger.mark_unknown(charge.charge_id, "Its worker died while the request was being sent.")
+        )
 
-    def _look_it_up(self, charge: Charge, stop: threading.Event) -> None:
+    def _look_it_up(self, charge: Charge, stop: threading.Event) -> Charge:
         try:
             found = self._on_the_list(charge)
         except Unreachable as error:
             raise OutcomeUnknown(self._quarantined(charge, str(error))) from None
         if found is not None:
-            self.ledger.mark_accepted(charge.charge_id, request_id=found[0])
-            return
+            return self._now(charge, self.till.ledger.mark_accepted(charge.charge_id, request_id=found[0]))
         # Counted from the first look that missed it, not from our own record of the sending: that clock may have been
         # wrong, while `find` has just compared this one with the provider's.
-        now, horizon = datetime.now(UTC), HORIZON[charge.provider]
-        missing_for = now - self.ledger.note_missed(charge.charge_id, at=now)
-        if missing_for >= horizon:
+        now, horizon = datetime.now(UTC), self._horizon
+        if now - self.till.ledger.note_missed(charge.charge_id, at=now) >= horizon:
             why = "Not on the provider's list after the safe horizon: never accepted."
-            self.ledger.void_unknown(charge.charge_id, why)
-        elif horizon > WORTH_WAITING:
+            return self._now(charge, self.till.ledger.void_unknown(charge.charge_id, why))
+        if horizon > WORTH_WAITING:
             raise OutcomeUnknown(self._quarantined(charge, "It is not on the provider's list yet."))
-        else:
-            pause(stop, self.settings.poll_seconds)
+        pause(stop, self.till.settings.poll_seconds)
+        return charge
+
+    @property
+    def _horizon(self) -> timedelta:
+        settings = self.till.settings
+        return timedelta(seconds=settings.horizon_seconds) if settings.provider == "fal" else STUDIO_HORIZON
 
     def _on_the_list(self, charge: Charge) -> tuple[str, dict[str, Any] | None] | None:
-        audio_url = self.ledger.recovery(charge.charge_id).audio_url or ""
-        return self.fal.find(charge.endpoint, audio_url, since=charge.sent_at or charge.planned_at)
+        audio_url = self.till.ledger.recovery(charge.charge_id).audio_url or ""
+        return self.till.fal.platform.find(charge.endpoint, audio_url, since=charge.sent_at or charge.planned_at)
 
     def _quarantined(self, charge: Charge, why: str) -> str:
         return (
             f"It is not known whether the request for {self.clip.clip_id} was accepted. {why} "
-            f"${charge.reserved_usd:.2f} stays reserved and it is not sent again; run again later."
+            f"${charge.reserved_usd:.2f} stays reserved and it is not sent again; run again later, or look at fal and "
+            f"decide: aurora release {charge.charge_id}"
         )
 
     # ---- accepted -> completed -> stored -> settled
-    def _follow(self, charge: Charge, stop: threading.Event) -> None:
-        deadline = datetime.now(UTC) + timedelta(seconds=LONGEST_WAIT_SECONDS)
-        while datetime.now(UTC) < deadline:
+    def _follow(self, charge: Charge, stop: threading.Event) -> Charge:
+        fal, wait = self.till.fal, self.till.settings.poll_seconds
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while time.monotonic() < deadline:
             try:
-                state = self.fal.state(charge.endpoint, charge.request_id or "")
+                state = fal.state(charge.endpoint, charge.request_id or "")
                 if state.is_completed:
                     return self._collect(charge, has_failed=bool(state.error))
+                was_reached = True
             except Unreachable:  # the paid job runs on; ask again
-                pause(stop, 3 * self.settings.poll_seconds)
+                was_reached = False
             except Gone as gone:
                 return self._recover(charge, gone)
-            if pause(stop, self.settings.poll_seconds):
-                return None
+            if pause(stop, wait if was_reached else 3 * wait):
+                return charge
         raise VideoUnusable(
             f"{self.clip.clip_id} is still being made after {LONGEST_WAIT_SECONDS // 3600} hours; run "
             "again to go on waiting. It is not bought again."
         )
 
-    def _collect(self, charge: Charge, *, has_failed: bool) -> None:
+    def _collect(self, charge: Charge, *, has_failed: bool) -> Charge:
+        ledger = self.till.ledger
         try:
-            result = self.fal.result(charge.endpoint, charge.request_id or "", has_failed=has_failed)
+            result = self.till.fal.result(charge.endpoint, charge.request_id or "", has_failed=has_failed)
         except RequestRefused as error:
             if not error.stops_the_run:  # a refused key says nothing about the job
-                end = self.ledger.reject if error.may_be_billed else self.ledger.refuse
+                end = ledger.reject if error.may_be_billed else ledger.refuse
                 end(charge.charge_id, str(error))
             raise
-        self.ledger.mark_completed(charge.charge_id, result=result.answer, billable_units=result.billable_units)
+        units = result.billable_units
+        return self._now(charge, ledger.mark_completed(charge.charge_id, result=result.answer, billable_units=units))
 
-    def _recover(self, charge: Charge, gone: Gone) -> None:
+    def _recover(self, charge: Charge, gone: Gone) -> Charge:
         """Results expire in an hour; the provider's list keeps the answer. A free draft is simply made again."""
-        if self.ledger.discard_draft(charge.charge_id, str(gone)):
-            return
+        if (discarded := self.till.ledger.discard_draft(charge.charge_id, str(gone))) is not None:
+            return discarded
         found = self._on_the_list(charge)
         if found is None or found[1] is None:
             raise VideoUnusable(
                 f"{gone} {self.clip.clip_id} was accepted as request {charge.request_id} and may be billed; ask fal "
                 "about it. It is not bought again by itself."
             )
-        self.ledger.mark_completed(charge.charge_id, result=found[1], billable_units=None)
+        return self._now(
+            charge, self.till.ledger.mark_completed(charge.charge_id, result=found[1], billable_units=None)
+        )
 
-    def _fetch(self, charge: Charge, stop: threading.Event) -> None:
+    def _fetch(self, charge: Charge, stop: threading.Event) -> Charge:
+        ledger, store = self.till.ledger, self.till.store
         url = self._video_url(charge)
         try:
-            with self.store.workshop() as bench:
+            with store.workshop() as bench:
                 half = bench / "video.mp4"
-                self._download(url, half, stop)
-                sha256 = self.store.put(half)
+                seen = self._download(url, half, stop)
+                sha256 = store.put(half)
         except Gone as gone:
-            if self.ledger.discard_draft(charge.charge_id, str(gone)):
-                return
+            if (discarded := ledger.discard_draft(charge.charge_id, str(gone))) is not None:
+                return discarded
             raise VideoUnusable(
                 f"{gone} {self.clip.clip_id} was paid (request {charge.request_id}); ask fal for it. It is not bought "
                 "again by itself."
             ) from None
-        if not self.ledger.mark_stored(charge.charge_id, video_sha256=sha256):
-            self.ledger.note_video(charge.charge_id, video_sha256=sha256)
+        remember_picture(store, sha256, seen)
+        stored = ledger.mark_stored(charge.charge_id, video_sha256=sha256)
+        return stored or ledger.note_video(charge.charge_id, video_sha256=sha256)
 
-    def _assert_whole(self, half: Path) -> None:
+    def _assert_whole(self, half: Path) -> Probe:
         """Junk or a cut file is never stored: it would pass as a video ever after (reliability.md 0.6)."""
         seen = probe(half)
         if seen.is_truncated or not seen.has_picture:
@@ -256,9 +341,10 @@ class Purchase:
                 f"The video of {self.clip.clip_id} arrived incomplete; run again to fetch it again. It is not bought "
                 "again."
             )
+        return seen
 
     def _video_url(self, charge: Charge) -> str:
-        result: dict[str, Any] = self.ledger.recovery(charge.charge_id).result or {}
+        result: dict[str, Any] = self.till.ledger.recovery(charge.charge_id).result or {}
         video = result.get("video")
         url = video.get("url") if isinstance(video, dict) else None
         if not isinstance(url, str):
@@ -268,18 +354,35 @@ class Purchase:
             )
         return url
 
-    def _download(self, url: str, half: Path, stop: threading.Event) -> None:
-        for last in (False,) * (DOWNLOAD_TRIES - 1) + (True,):
+    def _download(self, url: str, half: Path, stop: threading.Event) -> Probe:
+        for tries_left in reversed(range(DOWNLOAD_TRIES)):
             try:
-                self.fal.download(url, half)
+                self.till.fal.download(url, half)
                 return self._assert_whole(half)
             except VideoUnusable:
-                if last or pause(stop, self.settings.poll_seconds):
+                if not tries_left or pause(stop, self.till.settings.poll_seconds):
                     raise
-        return None
+        raise AssertionError  # the last try returned or raised
 
-    def _settle(self, charge: Charge) -> None:
-        seconds = probe(self.store.require(charge.video_sha256 or "")).video_seconds
-        # The provider's own count where it is the higher one: the budget must never believe less than the bill.
-        units = max(billed_seconds(seconds), math.ceil(charge.billable_units or 0))
-        self.ledger.settle(charge.charge_id, billed_seconds=units, billed_usd=units * charge.usd_per_second)
+    def _settle(self, charge: Charge) -> Charge:
+        seconds = picture_of(self.till.store, charge.video_sha256 or "").seconds
+        bill = bill_of(charge, seconds, unit_usd=self.till.unit_usd.get(charge.endpoint))
+        factor = self.till.settings.bill_factor
+        return self._now(charge, self.till.ledger.settle(charge.charge_id, bill, breaker_factor=factor))
+
+
+def bill_of(charge: Charge, seconds: float, *, unit_usd: Decimal | None) -> Bill:
+    """What a finished charge costs: measured seconds at our price, or the provider's own count when that is more.
+
+    The budget must never believe less than the bill. The provider's units are not seconds (fal_contract.md, finding 5),
+    so they are worth its own unit price; where that could not be read, ours, which is the dearer guess.
+    """
+    billed = billed_seconds(seconds)
+    measured = billed * charge.usd_per_second
+    if charge.billable_units is None:
+        return Bill(billed, measured, "measured")
+    unit = charge.usd_per_second if unit_usd is None else unit_usd
+    reported = (charge.billable_units * unit).quantize(REPORTED_STEP)
+    if reported > measured:
+        return Bill(billed, reported, "reported", reported)
+    return Bill(billed, measured, "measured", reported)

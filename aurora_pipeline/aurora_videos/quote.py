@@ -1,42 +1,63 @@
-"""What a campaign's videos would cost now, clip by clip, before anything is sent."""
+"""What a campaign's videos would cost now, clip by clip, before anything is sent: the plan that is agreed to."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from ..errors import SpendRefused
 from ..gear.media_store import MediaStore
+from ..models import read_models
 from ..price_book import Price, billed_seconds, read_price_book
 from ..script_table import Campaign, Script, portrait_file
 from ..settings import Settings
-from ..stage_tables import by_clip
+from ..stage_tables import by_clip, read_rows
 from ..tts_audio import Speech
 from ..tts_audio.outdated import changed_since_spoken
+from .approvals import standing_approvals
+from .changes import changed_inputs
 from .ledger import Ledger, open_ledger
-from .records import Charge
-from .request import ENDPOINT, AuroraRequest, sent_image
+from .records import Charge, Video
+from .request import AuroraRequest, sent_image
+from .spending import KINDS, Limits, scopes_of
+from .suitability import Suitability, suitability_of
 
 # Room for a provider that pads its video beyond the audio (unknown for Aurora; half a second is half the billing unit).
 PADDING_SECONDS = 0.5
+MAY_BE_BOUGHT = ("new", "changed", "in doubt")
+HELD = ("unfit", "not approved")
 
 
 @dataclass(frozen=True)
 class QuotedClip:
-    """One clip of a quote. ``standing`` is ``new``, ``in doubt``, ``under way``, ``bought`` or ``refused``.
+    """One clip of a quote. ``standing`` says what a run would do with it; ``why`` says why, where that is not plain.
 
-    Only ``new`` and ``in doubt`` may cost money from here on (in doubt: an earlier run broke off before the request
-    was surely accepted; should the provider not know it, it is bought after all). ``usd`` is what is then expected to
-    be billed, ``reserve_usd`` the worst case that will be reserved, ``list_usd`` the list price in any case.
+    ========== ============================================================================================
+    new        bought for the first time
+    changed    bought again, because of what ``why`` names: script, voice, portrait, parameters
+    in doubt   an earlier run broke off before it was surely accepted; bought if the provider does not know it
+    under way  accepted already: only followed
+    bought     here already: kept
+    reused     another clip (``why``) has bought exactly this: kept, $0
+    refused    the model said no to these inputs; may have been billed, so it is not asked again
+    unfit      would be refused or wasted (``why``): not bought
+    not approved   waits for a person's yes: not bought
+    ========== ============================================================================================
+
+    Only the first three may cost money from here on. ``usd`` is what is then expected to be billed, ``reserve_usd`` the
+    worst case that will be reserved, ``list_usd`` the list price in any case. ``warnings`` are sentences about a clip
+    that is bought all the same.
     """
 
     request: AuroraRequest
     price: Price
     charge: Charge | None
     standing: str
+    why: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def clip_id(self) -> str:
@@ -56,7 +77,7 @@ class QuotedClip:
 
     @property
     def may_be_bought(self) -> bool:
-        return self.standing in ("new", "in doubt")
+        return self.standing in MAY_BE_BOUGHT
 
     @property
     def reserve_usd(self) -> Decimal:
@@ -65,16 +86,19 @@ class QuotedClip:
 
 @dataclass(frozen=True)
 class Quote:
-    """A whole campaign's quote. ``left_usd`` is the budget not yet spent or held; None when drafts are free."""
+    """A whole campaign's quote. ``left`` is what each limited scope (campaign, run, day, month) has left, US dollars.
+
+    It is empty when drafts are free.
+    """
 
     campaign: str
     provider: str
     clips: tuple[QuotedClip, ...]
-    left_usd: Decimal | None
+    left: dict[str, Decimal]
 
     @property
     def usd(self) -> Decimal:
-        """Expected bill of what is new."""
+        """Expected bill of what may be bought."""
         return sum((clip.usd for clip in self.clips), Decimal(0))
 
     @property
@@ -87,6 +111,16 @@ class Quote:
         """Clips that this run may buy."""
         return tuple(clip for clip in self.clips if clip.may_be_bought)
 
+    @property
+    def held(self) -> tuple[QuotedClip, ...]:
+        """Clips that are not bought although they are missing, each with its reason."""
+        return tuple(clip for clip in self.clips if clip.standing in HELD)
+
+    @property
+    def left_usd(self) -> Decimal | None:
+        """The least that any scope has left: what can still be reserved. None when nothing is limited."""
+        return min(self.left.values(), default=None)
+
     def assert_covers(self, later: Quote) -> None:
         """Raise `SpendRefused` when ``later`` would buy anything that this quote did not name, or for more."""
         agreed = {clip.request.fingerprint for clip in self.to_buy}
@@ -98,41 +132,115 @@ class Quote:
             )
 
 
-def quote_campaign(settings: Settings, campaign: Campaign, speeches: Sequence[Speech]) -> Quote:
+def quote_campaign(
+    settings: Settings, campaign: Campaign, speeches: Sequence[Speech], *, run_id: str, needs_approval: bool = False
+) -> Quote:
     """Price every clip that has speech. Spends nothing.
 
-    Raises `PriceUnknown` when a price is missing or (with fal) past its expiry.
+    With ``needs_approval`` only rows that a person approved may be bought, whatever the campaign says: nobody is there
+    to agree to the quote as a whole. Raises `PriceUnknown` when a price is missing or (with fal) past its expiry.
     """
-    ledger = open_ledger(settings.ledger)
-    book, today = read_price_book(settings.price_book), datetime.now(UTC).date()
-    requests = _requests(settings, campaign, speeches)
-    standing = standing_charges(settings, ledger, [request.fingerprint for request in requests])
-    clips = []
-    for request in requests:
-        resolution, charge = request.script.resolution, standing.get(request.fingerprint)
-        price = book.price(ENDPOINT, resolution, on=today, allow_expired=settings.provider == "studio")
-        clips.append(QuotedClip(request, price, charge, _standing(charge)))
-    return Quote(campaign.name, settings.provider, tuple(clips), _left(settings, ledger, campaign))
+    return _Quoting(settings, campaign, needs_approval).quote(speeches, run_id)
 
 
-def _requests(settings: Settings, campaign: Campaign, speeches: Sequence[Speech]) -> list[AuroraRequest]:
-    spoken = by_clip(speeches)
-    image_of = functools.cache(lambda portrait: sent_image(portrait_file(settings, campaign.folder, portrait)))
-    return [
-        AuroraRequest(script, spoken[script.clip_id], image_of(script.portrait))
-        for script in campaign.scripts
-        if is_spoken(script, spoken.get(script.clip_id))
-    ]
+class _Quoting:
+    """One quote being made: what is read once for all its clips."""
+
+    def __init__(self, settings: Settings, campaign: Campaign, needs_approval: bool) -> None:
+        self.settings, self.campaign = settings, campaign
+        self.ledger = open_ledger(settings.ledger)
+        self.store = MediaStore(settings.media)
+        self.book = read_price_book(settings.price_book)
+        self.models = read_models(settings.models)
+        self.is_paid = settings.provider == "fal"
+        self.needs_approval = self.is_paid and (needs_approval or campaign.approval == "required")
+        self.approved = {each.fingerprint for each in standing_approvals(self.ledger, campaign.name)}
+
+    def quote(self, speeches: Sequence[Speech], run_id: str) -> Quote:
+        requests = self._requests(speeches)
+        charges = standing_charges(self.settings, self.ledger, [request.fingerprint for request in requests])
+        before = self._bought_before()
+        clips = tuple(
+            self._clip(request, charges.get(request.fingerprint), before.get(request.script.clip_id))
+            for request in requests
+        )
+        left = left_in_scopes(self.ledger, self.settings, self.campaign, run_id)
+        return Quote(self.campaign.name, self.settings.provider, _each_once(clips), left)
+
+    def _requests(self, speeches: Sequence[Speech]) -> list[AuroraRequest]:
+        spoken = by_clip(speeches)
+        image_of = functools.cache(
+            lambda portrait: sent_image(portrait_file(self.settings, self.campaign.folder, portrait))
+        )
+        return [
+            AuroraRequest(script, spoken[script.clip_id], image_of(script.portrait), self.models.named(script.model))
+            for script in self.campaign.scripts
+            if is_spoken(script, spoken.get(script.clip_id))
+        ]
+
+    def _bought_before(self) -> dict[str, Charge]:
+        """The charge behind each clip's present video: what a changed clip is compared with."""
+        videos = read_rows(self.settings, "aurora_videos", self.campaign.name, Video)
+        mine = {video.charge_id: video.clip_id for video in videos if video.provider == self.settings.provider}
+        charges = self.ledger.charges(charge_ids=list(mine)) if mine else []
+        return {mine[charge.charge_id]: charge for charge in charges}
+
+    def _clip(self, request: AuroraRequest, charge: Charge | None, before: Charge | None) -> QuotedClip:
+        price = self.book.price(
+            request.endpoint,
+            request.price_resolution,
+            on=datetime.now(UTC).date(),
+            allow_expired=not self.is_paid,
+        )
+        standing, why = _standing(request, charge, before)
+        fitness = Suitability()
+        if standing in ("new", "changed"):
+            fitness = suitability_of(self.store, self.campaign, request)
+            standing, why = self._held_back(request, standing, why, fitness)
+        return QuotedClip(request, price, charge, standing, why, fitness.warnings)
+
+    def _held_back(self, request: AuroraRequest, standing: str, why: str, fitness: Suitability) -> tuple[str, str]:
+        """What paid video must pass first. Drafts are free: a bad one is how people see what is wrong."""
+        if not self.is_paid:
+            return standing, why
+        if fitness.unfit:
+            return "unfit", "; ".join(fitness.unfit)
+        script = request.script
+        is_approved = script.approved is True or request.fingerprint in self.approved
+        if script.approved is False:
+            return "not approved", "scripts.csv says approved: no"
+        if self.needs_approval and not is_approved:
+            return "not approved", f"run: aurora approve {self.campaign.name} {script.clip_id}"
+        return standing, why
 
 
-def _standing(charge: Charge | None) -> str:
+def _standing(request: AuroraRequest, charge: Charge | None, before: Charge | None) -> tuple[str, str]:
     if charge is None or charge.state == "reserved":
-        return "new"
+        changed = changed_inputs(before, request) if before is not None else ()
+        return ("changed", ", ".join(changed)) if changed else ("new", "")
     if charge.state in ("sending", "unknown"):
-        return "in doubt"
-    if charge.state == "rejected":
-        return "refused"
-    return "bought" if charge.state in ("stored", "settled") else "under way"
+        return "in doubt", charge.sentence or ""
+    if charge.state == "rejected" or charge.is_without_video:
+        return "refused", charge.sentence or ""
+    if charge.state not in ("stored", "settled"):
+        return "under way", ""
+    script = request.script
+    is_own = (charge.campaign, charge.clip_id) == (script.campaign, script.clip_id)
+    return ("bought", "") if is_own else ("reused", f"{charge.campaign}/{charge.clip_id}")
+
+
+def _each_once(clips: tuple[QuotedClip, ...]) -> tuple[QuotedClip, ...]:
+    """Two rows that ask for exactly the same are bought once: the first pays, the others reuse it."""
+    first: dict[str, QuotedClip] = {}
+    for clip in clips:
+        if clip.may_be_bought:
+            first.setdefault(clip.request.fingerprint, clip)
+    return tuple(
+        replace(clip, standing="reused", why=f"{clip.request.script.campaign}/{one.clip_id}")
+        if clip.may_be_bought and (one := first[clip.request.fingerprint]) is not clip
+        else clip
+        for clip in clips
+    )
 
 
 def is_spoken(script: Script, speech: Speech | None) -> bool:
@@ -145,7 +253,7 @@ def standing_charges(settings: Settings, ledger: Ledger, fingerprints: Sequence[
     standing = ledger.live(settings.provider, fingerprints)
     if settings.provider == "studio":
         bought = ledger.live("fal", fingerprints)
-        standing |= {key: charge for key, charge in bought.items() if charge.state == "settled"}
+        standing |= {key: charge for key, charge in bought.items() if charge.state == "settled" and charge.video_sha256}
     return standing
 
 
@@ -160,12 +268,21 @@ def is_kept(settings: Settings, clip: QuotedClip) -> bool:
     )
 
 
-def budget_limit(settings: Settings, campaign: Campaign) -> Decimal | None:
-    """The money this campaign may spend with the current provider; drafts are free and have no limit."""
-    return campaign.budget_usd if settings.provider == "fal" else None
+def limits_of(settings: Settings, campaign: Campaign) -> Limits:
+    """The most that may be spent with the current provider, by scope; drafts are free and have no limits."""
+    if settings.provider != "fal":
+        return Limits()
+    return Limits(
+        campaign_usd=campaign.budget_usd,
+        run_usd=settings.max_usd_per_run,
+        day_usd=settings.max_usd_per_day,
+        month_usd=settings.max_usd_per_month,
+    )
 
 
-def _left(settings: Settings, ledger: Ledger, campaign: Campaign) -> Decimal | None:
-    limit = budget_limit(settings, campaign)
-    budget = ledger.budget(settings.provider, campaign.name)
-    return None if limit is None else limit - budget.reserved_usd - budget.settled_usd
+def left_in_scopes(ledger: Ledger, settings: Settings, campaign: Campaign, run_id: str) -> dict[str, Decimal]:
+    """What each limited scope has left, US dollars; never below zero."""
+    limits, names = limits_of(settings, campaign), scopes_of(campaign.name, run_id, datetime.now(UTC))
+    limited = {kind: limit for kind in KINDS if (limit := limits.of(kind)) is not None}
+    taken = {kind: ledger.spending(settings.provider, kind, names[kind]).taken_usd for kind in limited}
+    return {kind: max(limit - taken[kind], Decimal(0)) for kind, limit in limited.items()}

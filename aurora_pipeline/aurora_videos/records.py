@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from ..models import DEFAULT_MODEL
+
 
 @dataclass(frozen=True)
 class Video:
@@ -37,6 +39,7 @@ class Video:
     usd_per_second: Decimal
     usd: Decimal
     was_reused: bool
+    model: str = DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Charge:
 
     ``state`` is one of the words of `ledger_tables.STATES`. ``reserved_usd`` is the worst case held inside the budget;
     ``billed_usd`` is the provider's bill. With provider ``studio`` nothing is paid: it is what it would be.
-    ``sentence`` says why a charge was refused, voided or is unknown.
+    ``reported_usd`` is what the provider's units came to at its own unit price; ``bill_source`` says whose word
+    ``billed_usd`` is: ``measured``, ``reported`` or ``event`` (its billing record). ``sentence`` says why a charge was
+    refused, voided or is unknown. ``inputs`` is JSON of what the clip was made from, part by part.
     """
 
     charge_id: str
@@ -71,6 +76,14 @@ class Charge:
     sent_at: datetime | None
     accepted_at: datetime | None
     settled_at: datetime | None
+    inputs: str | None = None
+    reported_usd: Decimal | None = None
+    bill_source: str | None = None
+
+    @property
+    def is_without_video(self) -> bool:
+        """True when it was billed although the model refused the inputs: spent, and never asked for again."""
+        return self.state == "settled" and self.video_sha256 is None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ A clip that fails does not stop its neighbours, except when the account itself i
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from ..errors import AuroraError, RequestRefused
-from ..gear.media_store import MediaStore, key_of
+from ..gear.media_store import MediaStore
 from ..parallel import Outcome, for_each, gather
 from ..progress import Progress
 from ..script_table import Campaign
@@ -20,10 +20,13 @@ from ..settings import Settings
 from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio import Speech
 from .ledger import open_ledger
-from .quote import Quote, QuotedClip, budget_limit, is_kept, is_spoken, quote_campaign
+from .pictures import picture_of
+from .quote import Quote, QuotedClip, is_kept, is_spoken, limits_of, quote_campaign
 from .records import Charge, Video
+from .unit_prices import unit_prices
 
 STAGE = "aurora_videos"
+NOT_BOUGHT = "Not bought"  # how the sentence of a clip begins that was held back, not tried
 
 
 def render_campaign(
@@ -34,6 +37,7 @@ def render_campaign(
     run_id: str,
     progress: Progress,
     approved: Quote | None = None,
+    needs_approval: bool = False,
 ) -> StageTable[Video]:
     """Buy (or draft) every clip that has today's speech and is not bought yet.
 
@@ -42,13 +46,14 @@ def render_campaign(
     says what it cost.
     """
     settings.assert_may_spend(campaign.budget_usd)
-    quote = quote_campaign(settings, campaign, speeches)
+    quote = quote_campaign(settings, campaign, speeches, run_id=run_id, needs_approval=needs_approval)
     if approved is not None:
         approved.assert_covers(quote)
     kept = {clip.clip_id for clip in quote.clips if is_kept(settings, clip)}
-    missing = [clip for clip in quote.clips if clip.clip_id not in kept]
+    held = {clip.clip_id for clip in quote.held}
+    missing = [clip for clip in quote.clips if clip.clip_id not in kept | held]
     progress.advance(STAGE, len(kept), len(quote.clips), f"{len(kept)} kept" if kept else "")
-    outcomes = _buy(settings, campaign, missing, run_id, progress, len(quote.clips)) if missing else []
+    outcomes = _buy(settings, campaign, quote, missing, run_id, progress) if missing else []
     return _table(settings, campaign, quote, outcomes, _outdated(campaign, speeches))
 
 
@@ -64,32 +69,39 @@ def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, 
 
 
 def _buy(
-    settings: Settings,
-    campaign: Campaign,
-    missing: list[QuotedClip],
-    run_id: str,
-    progress: Progress,
-    total: int,
+    settings: Settings, campaign: Campaign, quote: Quote, missing: list[QuotedClip], run_id: str, progress: Progress
 ) -> list[Outcome[QuotedClip, Charge]]:
-    from .purchase import Purchase
+    from .purchase import Purchase, Till
 
-    ledger, store, limit = open_ledger(settings.ledger), MediaStore(settings.media), budget_limit(settings, campaign)
-    with _provider_url(settings) as base_url:
+    ledger, store, total = open_ledger(settings.ledger), MediaStore(settings.media), len(quote.clips)
+    with provider_url(settings) as base_url:
         from ..gear.fal import connect
 
         fal = connect(base_url)
+        unit_usd = unit_prices(fal.platform, quote)
+        till = Till(settings, run_id, limits_of(settings, campaign), ledger, store, fal, unit_usd)
 
         def complete(clip: QuotedClip, stop: threading.Event) -> Charge:
-            return Purchase(settings, clip, run_id, limit, ledger, store, fal).complete(stop)
+            return Purchase(till, clip).complete(stop)
 
         def tell(outcome: Outcome[QuotedClip, Charge], done: int) -> None:
             progress.advance(STAGE, total - len(missing) + done, total, _said(outcome))
 
-        return for_each(missing, complete, workers=settings.requests_in_flight, on_outcome=tell, stops_all=_stops_all)
+        def stops_all(error: AuroraError) -> bool:
+            if isinstance(error, RequestRefused) and error.stops_the_run:
+                till.is_locked.set()
+            return till.is_locked.is_set()
+
+        return for_each(missing, complete, workers=_workers(settings), on_outcome=tell, stops_all=stops_all)
+
+
+def _workers(settings: Settings) -> int:
+    """Half as many again as may be made at once, so that uploads and downloads never leave the provider idle."""
+    return settings.requests_in_flight + math.ceil(settings.requests_in_flight / 2)
 
 
 @contextlib.contextmanager
-def _provider_url(settings: Settings) -> Iterator[str]:
+def provider_url(settings: Settings) -> Iterator[str]:
     """Base URL of the studio, started and stopped as needed; empty for fal itself."""
     if settings.provider == "fal":
         yield ""
@@ -100,10 +112,6 @@ def _provider_url(settings: Settings) -> Iterator[str]:
         settings.studio_folder, settings.price_book, workers=settings.requests_in_flight, url=settings.studio_url
     ) as base_url:
         yield base_url
-
-
-def _stops_all(error: AuroraError) -> bool:
-    return isinstance(error, RequestRefused) and error.stops_the_run
 
 
 def _said(outcome: Outcome[QuotedClip, Charge]) -> str:
@@ -120,14 +128,15 @@ def _table(
 ) -> StageTable[Video]:
     good, bad = gather(outcomes)
     bought = {charge.fingerprint: charge for charge in good}
-    rows, failed_ids = [], {outcome.item.clip_id for outcome in bad}
+    failures = outdated + tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
+    failures += tuple(Failure(campaign.name, clip.clip_id, STAGE, _why_held(clip)) for clip in quote.held)
+    rows, failed_ids = [], {failure.clip_id for failure in failures}
     for clip in quote.clips:
         if clip.clip_id in failed_ids:
             continue
         charge = bought.get(clip.request.fingerprint, clip.charge)
         if charge is not None:
             rows.append(_video(settings, clip, charge))
-    failures = outdated + tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
     return StageTable(tuple(rows), failures, made=len({charge.charge_id for charge in good} - _settled_before(quote)))
 
 
@@ -135,31 +144,15 @@ def _settled_before(quote: Quote) -> set[str]:
     return {clip.charge.charge_id for clip in quote.clips if clip.charge is not None and clip.charge.state == "settled"}
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """What is remembered of a stored video, so that a kept one need not be opened again."""
-
-    width: int
-    height: int
-    fps: float
-    seconds: float
-
-
-def _seen(store: MediaStore, sha256: str) -> _Picture:
-    key = key_of(picture_of=sha256)
-    if (known := store.recall(key)) is not None:
-        return _Picture(**known)
-    from ..gear.probe import probe
-
-    seen = probe(store.require(sha256))
-    picture = _Picture(seen.width, seen.height, seen.fps, seen.video_seconds)
-    store.remember(key, asdict(picture))
-    return picture
+def _why_held(clip: QuotedClip) -> str:
+    if clip.standing == "unfit":
+        return f"{NOT_BOUGHT}: {clip.why}. Buying it could waste ${clip.list_usd:.2f}. Nothing was spent."
+    return f"{NOT_BOUGHT}: it waits for approval ({clip.why}). Nothing was spent."
 
 
 def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
     script, sha256, store = clip.request.script, charge.video_sha256 or "", MediaStore(settings.media)
-    seen = _seen(store, sha256)
+    seen = picture_of(store, sha256)
     name = f"{script.clip_id}.DRAFT.mp4" if charge.provider == "studio" else f"{script.clip_id}.mp4"
     store.lay_out(sha256, settings.stage_folder(STAGE) / script.campaign / name)
     was_reused = (charge.campaign, charge.clip_id) != (script.campaign, script.clip_id)
@@ -184,4 +177,5 @@ def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
         usd_per_second=charge.usd_per_second,
         usd=Decimal(0) if was_reused else charge.billed_usd or Decimal(0),
         was_reused=was_reused,
+        model=script.model,
     )

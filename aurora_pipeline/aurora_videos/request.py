@@ -1,21 +1,26 @@
-"""What is asked of Aurora: its six inputs, and the fingerprint that says when two requests are the same purchase.
+"""What is asked of a model: its inputs, and the fingerprint that says when two requests are the same purchase.
 
-Ranges and defaults: the model's API page (shared reference creatify_aurora_api.md). They are checked where the user
-writes them (script_table); here they are only sent.
+The model table says which inputs there are and how the provider calls them. Ranges and defaults are checked where the
+user writes them (script_table); here they are only sent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ..gear.media_store import key_of
+from ..models import ANY_RESOLUTION, DEFAULT_MODEL, INPUTS, SHIPPED, Model, read_models
 from ..script_table import Script
 from ..tts_audio import Speech
 
-ENDPOINT = "fal-ai/creatify/aurora"
+
+@functools.cache
+def _aurora() -> Model:
+    return read_models(SHIPPED).named(DEFAULT_MODEL)
 
 
 @dataclass(frozen=True)
@@ -29,36 +34,44 @@ class SentImage:
 
 @dataclass(frozen=True)
 class AuroraRequest:
-    """One clip's request, before its media have URLs."""
+    """One clip's request, before its media have URLs. ``model`` is the row of ``script.model``; ValueError if not."""
 
     script: Script
     speech: Speech
     image: SentImage
+    model: Model = field(default_factory=_aurora)
+
+    def __post_init__(self) -> None:
+        if self.model.name != self.script.model:
+            raise ValueError(f"{self.script.clip_id} asks for {self.script.model}, not {self.model.name}")
 
     def arguments(self, *, image_url: str, audio_url: str) -> dict[str, Any]:
-        """The JSON that is sent: all six inputs, said out loud, so that a default changed at fal changes nothing."""
-        prompt = {"prompt": self.script.prompt} if self.script.prompt else {}
-        return {
-            "image_url": image_url,
-            "audio_url": audio_url,
-            **prompt,
-            "guidance_scale": float(self.script.guidance_scale),
-            "audio_guidance_scale": float(self.script.audio_guidance_scale),
-            "resolution": self.script.resolution,
-        }
+        """The JSON that is sent: every input, said out loud, so that a default changed at fal changes nothing."""
+        names = self.model.fields
+        media = {names["image"]: image_url, names["audio"]: audio_url}
+        said = {names[ours]: _sent(value) for ours, value in self._inputs().items() if value not in (None, "")}
+        return {**self.model.extra, **media, **said}
+
+    @property
+    def endpoint(self) -> str:
+        """The provider's name of the model."""
+        return self.model.endpoint
+
+    @property
+    def price_resolution(self) -> str:
+        """What the price book prices this request by: ``any`` for a model without resolutions."""
+        return self.script.resolution if self.model.takes("resolution") else ANY_RESOLUTION
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the endpoint, every argument and the bytes of both media; never URLs, names or campaigns."""
-        return key_of(
-            endpoint=ENDPOINT,
-            image=self.image.sha256,
-            audio=self.speech.sha256,
-            prompt=self.script.prompt or "",
-            guidance_scale=_canonical(self.script.guidance_scale),
-            audio_guidance_scale=_canonical(self.script.audio_guidance_scale),
-            resolution=self.script.resolution,
-        )
+        """sha256 over the endpoint, every argument (by our names) and both media's bytes; never URLs or campaigns."""
+        inputs = {ours: _canonical(value) for ours, value in self._inputs().items()}
+        always = {"extra": self.model.extra} if self.model.extra else {}
+        return key_of(endpoint=self.endpoint, image=self.image.sha256, audio=self.speech.sha256, **inputs, **always)
+
+    def _inputs(self) -> dict[str, str | Decimal | None]:
+        """The values of the inputs this model has, by our names."""
+        return {ours: getattr(self.script, ours) for ours in INPUTS if self.model.takes(ours)}
 
 
 def sent_image(portrait: Path) -> SentImage:
@@ -71,6 +84,10 @@ def sent_image(portrait: Path) -> SentImage:
     return SentImage(sent.content, sent.suffix, hashlib.sha256(sent.content).hexdigest())
 
 
-def _canonical(number: Decimal) -> str:
-    """1, 1.0 and 1.00 are one number and must be one purchase."""
-    return format(number.normalize(), "f")
+def _canonical(value: str | Decimal | None) -> str:
+    """1, 1.0 and 1.00 are one number and must be one purchase; no prompt is an empty one."""
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else value or ""
+
+
+def _sent(value: str | Decimal) -> str | float:
+    return float(value) if isinstance(value, Decimal) else value

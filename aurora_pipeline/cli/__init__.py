@@ -1,7 +1,7 @@
 """People's door: the `aurora` command.
 
-stdout is the answer, stderr is the talk. Exit 0: done; 1: an error with a sentence; 2: wrong usage. Nothing heavy is
-imported before a command runs, so that `aurora --help` answers at once.
+stdout is the answer, stderr is the talk. Exit 0: done; 1: an error with a sentence; 2: wrong usage; 130 and 143:
+stopped by Ctrl-C and SIGTERM. Nothing heavy is imported before a command runs, so that `aurora --help` answers at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 
 from .. import __version__
 from ..errors import AuroraError
+from .stopping import STOPPED, Stop
 
 # Command -> module of this package that holds it, in the order people meet them.
 COMMANDS = {
@@ -21,8 +22,11 @@ COMMANDS = {
     "new": "campaigns",
     "check": "campaigns",
     "quote": "quote",
+    "approve": "approve",
+    "budget": "budget",
     "ask": "ask",
     "release": "release",
+    "reconcile": "reconcile",
     "up": "up",
     "studio": "studio",
 }
@@ -52,25 +56,41 @@ def aurora() -> None:
 
 
 def main() -> None:
-    """Entry point: turns our errors into sentences and exit codes."""
-    try:
-        aurora(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(wrong.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. What was finished is kept and nothing is bought twice; run again to go on.", err=True)
-        sys.exit(130)
-    except AuroraError as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    except OSError as error:  # a full or read-only disk, a folder that is a file: the user's to mend, not a bug
-        where = f"{error.filename} cannot be used" if error.filename else "The disk cannot be used"
-        click.echo(
-            f"{where} ({error.strerror or type(error).__name__}); free it, or set AURORA_OUTPUT to a folder that can "
-            "be written. What was bought before is kept.",
-            err=True,
-        )
-        sys.exit(1)
+    """Entry point: turns our errors into sentences and exit codes, and a signal into an orderly end."""
+    stop = Stop()
+    with stop.listening():
+        try:
+            aurora(standalone_mode=False, obj=stop)
+        except BaseException as ended:  # noqa: BLE001 - a library may have made anything of the interrupt
+            if stop.was_asked:
+                click.echo(f"\n{stop.sentence()}", err=True)
+                stop.leave()
+            sys.exit(_told(ended))
+
+
+def _told(ended: BaseException) -> int:
+    """The exit code of a command that did not end by itself, once its reason is told. What is a bug is raised again."""
+    match ended:
+        case click.exceptions.Exit():
+            return ended.exit_code
+        case click.ClickException():
+            ended.show()
+            return ended.exit_code
+        case click.Abort():  # the question was answered by the end of the input
+            click.echo(f"\n{STOPPED}", err=True)
+            return 130
+        case AuroraError():
+            click.echo(str(ended), err=True)
+            return 1
+        case OSError():  # a full or read-only disk, a folder that is a file: the user's to mend, not a bug
+            click.echo(_unusable(ended), err=True)
+            return 1
+    raise ended
+
+
+def _unusable(error: OSError) -> str:
+    where = f"{error.filename} cannot be used" if error.filename else "The disk cannot be used"
+    return (
+        f"{where} ({error.strerror or type(error).__name__}); free it, or set AURORA_OUTPUT to a folder that can "
+        "be written. What was bought before is kept."
+    )

@@ -11,13 +11,25 @@ from ..settings import from_environment
 
 @click.command()
 @click.argument("campaign")
-def quote(campaign: str) -> None:
-    """Say what CAMPAIGN would cost now, clip by clip. Speech is made (free) to know the seconds; nothing is bought."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; dollars are strings.")
+def quote(campaign: str, *, as_json: bool) -> None:
+    """Say what CAMPAIGN would cost now, clip by clip. Speech is made (free) to know the seconds; nothing is bought.
+
+    \b
+    + new   ~ changed (and what)   = bought, drafted or reused: kept   > under way
+    ? in doubt   ! refused   x unfit (what would be wasted)   . not approved
+    """
     from ..pipeline import Job, quote_campaign, script_table, tts_audio
-    from .screen import progress_on_screen, show_quote
+    from .quoted import quote_json, show_quote
+    from .screen import progress_on_screen, show_failures
 
     with progress_on_screen() as progress:
         job = Job(from_environment(), campaign, run_id=uuid.uuid4().hex, door="cli", progress=progress)
         script_table(job)
-        tts_audio(job)
-    show_quote(quote_campaign(job))
+        unspoken = tts_audio(job).failures
+    found = quote_campaign(job)
+    if as_json:
+        click.echo(quote_json(found))
+    else:
+        show_quote(found)
+    show_failures(unspoken)

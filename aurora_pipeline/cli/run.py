@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import uuid
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import OverBudget, SpendRefused
+from ..errors import SpendRefused
+from ..said import counted, expected
 from ..settings import Settings, from_environment
+from .stopping import Stop
 
 if TYPE_CHECKING:
     from ..aurora_videos.quote import Quote
@@ -18,50 +21,81 @@ if TYPE_CHECKING:
 DEMO = "demo"
 
 
+def _dollars(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Decimal | None:
+    try:
+        amount = None if value is None else Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if amount is not None and (not amount.is_finite() or amount <= 0):
+        raise click.BadParameter(f"'{value}' is no amount; use dollars, such as 25 or 25.50. Nothing was spent.")
+    return amount
+
+
 @click.command()
-def demo() -> None:
+@click.pass_obj
+def demo(stop: Stop) -> None:
     """Make the sample campaign's videos: offline, free, about a minute."""
-    _run(replace(from_environment(), provider="studio"), DEMO, is_agreed=True)
+    _run(replace(from_environment(), provider="studio"), DEMO, stop, is_agreed=True)
 
 
 @click.command()
 @click.argument("campaign")
+@click.option(
+    "--max-usd", callback=_dollars, metavar="DOLLARS", help="The most that this run may cost; it only ever lowers."
+)
 @click.option("--yes", "is_agreed", is_flag=True, help="Buy what the quote says without asking.")
-def run(campaign: str, *, is_agreed: bool) -> None:
-    """Make CAMPAIGN's videos; what is finished is kept. Prints a quote and asks before it spends."""
-    _run(from_environment(), campaign, is_agreed=is_agreed)
+@click.pass_obj
+def run(stop: Stop, campaign: str, *, max_usd: Decimal | None, is_agreed: bool) -> None:
+    """Make CAMPAIGN's videos; what is finished is kept. Prints a quote and asks before it spends.
+
+    --max-usd is compared with the worst case before anything is sent, and by the ledger with every clip.
+    """
+    from ..aurora_videos.affordable import capped
+
+    _run(capped(from_environment(), max_usd), campaign, stop, is_agreed=is_agreed)
 
 
-def _run(settings: Settings, campaign: str, *, is_agreed: bool) -> None:
+def _run(settings: Settings, campaign: str, stop: Stop, *, is_agreed: bool) -> None:
     from ..pipeline import Job, run_campaign
     from .screen import progress_on_screen, show_finished
 
+    run_id = uuid.uuid4().hex
+    stop.spent = lambda: _spent(settings, run_id)
     with progress_on_screen() as progress:
 
         def approve(quote: Quote) -> None:
             with progress.paused():
-                _ask_before_spending(quote, is_agreed=is_agreed)
+                _ask_before_spending(settings, quote, is_agreed=is_agreed)
 
-        job = Job(settings, campaign, run_id=uuid.uuid4().hex, door="cli", progress=progress)
+        job = Job(settings, campaign, run_id=run_id, door="cli", progress=progress)
         finished = run_campaign(job, approve=approve)
     show_finished(finished, settings)
     if finished.failures:
         sys.exit(1)
 
 
-def _ask_before_spending(quote: Quote, *, is_agreed: bool) -> None:
-    from .screen import show_quote
+def _spent(settings: Settings, run_id: str) -> str:
+    from ..aurora_videos.spent import spent_so_far
 
-    if quote.provider == "studio" or not quote.to_buy:
+    return spent_so_far(settings, run_id)
+
+
+def _ask_before_spending(settings: Settings, quote: Quote, *, is_agreed: bool) -> None:
+    from ..aurora_videos.affordable import assert_affordable, left_in_words
+    from ..aurora_videos.ledger import open_ledger
+    from .asking import assert_agreed
+    from .quoted import show_quote
+
+    if quote.provider == "studio" or not (quote.to_buy or quote.held):
         return
     show_quote(quote)
-    if quote.left_usd is not None and quote.usd > quote.left_usd:
-        raise OverBudget(
-            f"These clips cost ${quote.usd:.2f} and ${quote.left_usd:.2f} of the budget is left; raise budget_usd in "
-            "campaign.yaml or take rows out. Nothing was spent."
-        )
-    if not is_agreed and not sys.stdin.isatty():
-        raise SpendRefused("This buys video and nobody is here to agree; add --yes. Nothing was spent.")
-    question = f"Buy {len(quote.to_buy)} clips for about ${quote.usd:.2f} of the ${quote.left_usd or 0:.2f} left?"
-    if not is_agreed and not click.confirm(question, default=False, err=True):
-        raise SpendRefused("Not bought. Nothing was spent.")
+    if not quote.to_buy:
+        return
+    assert_affordable(open_ledger(settings.ledger), quote)
+    assert_agreed(
+        f"\nBuy {counted(len(quote.to_buy), 'clip')} for {expected(quote.usd, quote.reserve_usd)}? Left are "
+        f"{left_in_words(quote)}.",
+        is_agreed=is_agreed,
+        nobody=SpendRefused("This buys video and nobody is here to agree; add --yes. Nothing was spent."),
+        declined=SpendRefused("Not bought. Nothing was spent."),
+    )

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from ..aurora_videos.ledger import open_ledger
-from ..aurora_videos.quote import Quote
+from ..aurora_videos.render import NOT_BOUGHT
 from ..pipeline import Finished
+from ..said import counted
 from ..settings import Settings
-from ..stage_tables import STAGES
+from ..stage_tables import STAGES, Failure
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -83,27 +85,10 @@ def progress_on_screen() -> Iterator[Bars | Lines]:
         yield Bars(bars)
 
 
-def show_quote(quote: Quote) -> None:
-    """The quote, one line a clip, and its total."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("clip", "standing"):
-        table.add_column(name)
-    for name in ("seconds", "price/s", "cost now"):
-        table.add_column(name, justify="right")
-    for clip in quote.clips:
-        price, is_draft = f"${clip.price.usd_per_second}", clip.charge is not None and clip.charge.provider == "studio"
-        standing = "drafted" if is_draft and clip.standing == "bought" else clip.standing
-        table.add_row(Text(clip.clip_id), standing, f"{clip.seconds:.2f}", price, f"${clip.usd:.2f}")
-    console = _stdout()
-    console.print(table)
-    left = "" if quote.left_usd is None else f"; ${quote.left_usd:.2f} of the budget is left"
-    if quote.provider == "fal":
-        worst = f" (at most ${quote.reserve_usd:.2f})" if quote.reserve_usd > quote.usd else ""
-        console.print(f"\n{len(quote.to_buy)} clips to buy will cost ${quote.usd:.2f}{worst}{left}.", highlight=False)
-    if quote.provider == "studio":
-        drafts = [clip for clip in quote.clips if clip.charge is None or clip.charge.provider == "studio"]
-        usd = sum((clip.list_usd for clip in drafts), Decimal(0))
-        console.print(f"These are free drafts, $0.00. Buying all {len(drafts)} from fal would cost ${usd:.2f}.")
+def show_failures(failures: Sequence[Failure]) -> None:
+    """Which clips did not pass a free stage, on stderr: they are missing from what follows."""
+    for failure in failures:
+        click.echo(f"{failure.clip_id} ({failure.stage}): {failure.sentence}", err=True)
 
 
 def show_finished(finished: Finished, settings: Settings) -> None:
@@ -125,13 +110,24 @@ def show_finished(finished: Finished, settings: Settings) -> None:
 
 
 def _headline(finished: Finished) -> str:
-    clips, title = len(finished.campaign.scripts), finished.campaign.title
+    scripts, title = len(finished.campaign.scripts), finished.campaign.title
     if finished.failures:
-        return f"\n{len({failure.clip_id for failure in finished.failures})} of {clips} clips of {title} failed."
+        return "\n" + " ".join(_missing(finished, f"of {counted(scripts, 'clip')} of {title}"))
+    clips, are = counted(scripts, "clip"), "is" if scripts == 1 else "are"
     if finished.made == 0:
-        return f"\nNothing to do: all {clips} clips of {title} are finished. $0.00."
+        return f"\nNothing to do: {'all ' if scripts > 1 else ''}{clips} of {title} {are} finished. $0.00."
     made = max(finished.videos.made, finished.delivered.deliverables.made)
-    return f"\n{title}: {clips} clips are finished. {made} made, {clips - made} kept."
+    return f"\n{title}: {clips} {are} finished. {made} made, {scripts - made} kept."
+
+
+def _missing(finished: Finished, of_all: str) -> Iterator[str]:
+    """How many failed, and how many were held back: a clip nobody approved did not fail."""
+    held = {failure.clip_id for failure in finished.failures if failure.sentence.startswith(NOT_BOUGHT)}
+    failed = {failure.clip_id for failure in finished.failures} - held
+    if failed:
+        yield f"{len(failed)} {of_all} failed."
+    if held:
+        yield f"{len(held)} {of_all} {'is' if len(held) == 1 else 'are'} held back."
 
 
 def _clips(finished: Finished) -> Table:
@@ -165,8 +161,8 @@ def _money(finished: Finished, settings: Settings) -> Iterator[str]:
             f"\nDrafts from the local studio: $0.00 paid. At fal's price their {seconds} billed seconds would cost "
             f"${usd:.2f}."
         )
-    budget = open_ledger(settings.ledger).budget("fal", finished.campaign.name)
-    if settings.provider == "fal" or budget.settled_usd or budget.reserved_usd:
+    budget = open_ledger(settings.ledger).spending("fal", "campaign", finished.campaign.name)
+    if settings.provider == "fal" or budget.taken_usd:
         held = f" ${budget.reserved_usd:.2f} is held for what is not settled." if budget.reserved_usd else ""
         yield f"\nBilled by fal for this campaign so far: ${budget.settled_usd:.2f}.{held}"
 

@@ -56,7 +56,7 @@ def finish(order: Order, store: MediaStore, stop: threading.Event | None = None)
         try:
             return _make(order, store, bench, bought=bought, speech=speech, source=source, stop=stop)
         except FfmpegFailed as failure:
-            complaints = decode_errors(bought)
+            complaints = decode_errors(bought, stop=stop)
             if complaints:
                 raise VideoUnusable(unusable(order.video, f"it cannot be decoded ({complaints[0]})")) from failure
             raise

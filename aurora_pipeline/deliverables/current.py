@@ -1,8 +1,8 @@
 """Is a clip's video still the one its script asks for?
 
 Stages run alone and on different days, and their rows meet by ``clip_id`` only: what was said, by whom, with which face
-and how large must be asked again before a film is shown under today's name. Limit: Aurora's prompt and scales are not
-on a `Video`; a change of these alone is seen by aurora_videos, not here.
+and model, and how large must be asked again before a film is shown under today's name. Limit: the prompt and scales are
+not on a `Video`; a change of these alone is seen by aurora_videos, not here.
 """
 
 from __future__ import annotations
@@ -32,5 +32,6 @@ def _unfilmed(script: Script, speech: Speech, video: Video) -> list[str]:
         "speech": video.speech_sha256 != speech.sha256,
         "portrait": video.portrait_sha256 != script.portrait_sha256,
         "resolution": video.resolution != script.resolution,
+        "model": video.model != script.model,
     }
     return [name for name, has_changed in changed.items() if has_changed]

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .onnx import keep_quiet
+
 MODELS = Path(__file__).parent / "models"
 DETECTION, PRESENCE = 0.6, 0.5  # accept at or above both; measured on 28 pictures without portraits
 _CANDIDATE = 0.5
@@ -59,14 +61,46 @@ def find_face(image: Image.Image) -> Face | None:
 
 
 def find_faces(image: Image.Image) -> tuple[Face, ...]:
-    """Every face, largest first. The whole picture is searched, then overlapping squares of it for small faces."""
+    """The faces of the first square that shows any, largest first: the whole picture, then overlapping parts of it.
+
+    Enough for whoever wants the main face; a smaller one beside it may be missed (see `every_face`).
+    """
     picture = image.convert("RGB")
     for square in _squares(*picture.size):
-        faces = [_face(picture, found) for found in _detect(picture, square)]
-        believed = [face for face in faces if face.score >= DETECTION and face.presence >= PRESENCE]
-        if believed:
-            return tuple(sorted(believed, key=lambda face: -face.box[2] * face.box[3]))
+        if believed := _believed(picture, square):
+            return tuple(sorted(believed, key=_area, reverse=True))
     return ()
+
+
+def every_face(image: Image.Image) -> tuple[Face, ...]:
+    """Every face of every square, large and small, largest first: for counting. About 0.4 CPU s a picture.
+
+    Measured: none too many or too few on 88 variations of four portraits; two people counted as two from a quarter of
+    the other's size on; three small false alarms on 25 pictures without people (a cell, a motorcycle twice).
+    """
+    picture = image.convert("RGB")
+    found = [face for square in dict.fromkeys(_squares(*picture.size)) for face in _believed(picture, square)]
+    kept: list[Face] = []
+    for face in sorted(found, key=lambda face: face.score, reverse=True):
+        if not any(_is_same(face, other) for other in kept):
+            kept.append(face)
+    return tuple(sorted(kept, key=_area, reverse=True))
+
+
+def _believed(picture: Image.Image, square: tuple[float, float, float]) -> list[Face]:
+    faces = [_face(picture, found) for found in _detect(picture, square)]
+    return [face for face in faces if face.score >= DETECTION and face.presence >= PRESENCE]
+
+
+def _area(face: Face) -> float:
+    return face.box[2] * face.box[3]
+
+
+def _is_same(one: Face, other: Face) -> bool:
+    """Whether two squares show one face: seen in part it comes out smaller and shifted, but stays inside itself."""
+    small, large = sorted((one, other), key=_area)
+    x, y, width, height = large.box
+    return x <= small.centre[0] <= x + width and y <= small.centre[1] <= y + height
 
 
 def _squares(width: int, height: int) -> Iterator[tuple[float, float, float]]:
@@ -166,6 +200,7 @@ def _anchors() -> Floats:
 
 @functools.cache
 def _session(model: str) -> Any:
+    keep_quiet()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -6,18 +6,17 @@
 * URLs are rebuilt from the request id, so the key goes to no host that an answer names.
 * With ``base_url`` every fal host is reached at ``base_url/<host>/...`` instead: the local studio.
 
-Nothing here retries a submit. Reads (`state`, `result`, `find`) raise `Unreachable` on a passing fault; the caller
-waits.
+Nothing here retries a submit. Reads (`state`, `result`) raise `Unreachable` on a passing fault; the caller waits.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -27,11 +26,13 @@ import httpx
 
 from ..errors import AuroraError, BadSetting, OutcomeUnknown, RequestRefused, VideoUnusable
 from .fal_answers import (
+    BUSY_SECONDS,
     MALFORMED,
     Gone,
+    RequestState,
     Result,
     Unreachable,
-    assert_clocks_agree,
+    busy_seconds,
     is_the_models,
     model_refusal,
     name_of,
@@ -39,27 +40,17 @@ from .fal_answers import (
     reason_in,
     request_id_in,
     result_in,
+    state_in,
     submit_refusal,
 )
+from .fal_platform import Platform
 
 FAL_HOSTS = ("queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai")
 MEDIA_HOSTS = ("fal.media", "fal.ai", "storage.googleapis.com")  # and their subdomains
 STUDIO_KEY = "local-studio"
 MAX_VIDEO_BYTES = 2 * 1024**3
+DOWNLOAD_SECONDS = 120  # without a byte
 START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; bounds the horizon after which it is void
-
-
-LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
-
-
-@dataclass(frozen=True)
-class RequestState:
-    """What the queue says. ``error`` is set only when ``is_completed``: the job failed."""
-
-    is_completed: bool
-    queue_position: int | None = None
-    last_log: str = ""
-    error: str = ""
 
 
 @dataclass
@@ -71,6 +62,7 @@ class _Submit:
     posts: int = 0
     bytes_were_sent: bool = False
     status_code: int | None = None
+    busy_seconds: float = BUSY_SECONDS
 
     def trace(self, event: str, _info: object) -> None:
         # httpcore's public trace: the last moment at which it is certain that nothing left this machine
@@ -79,7 +71,10 @@ class _Submit:
     def why_not_again(self) -> AuroraError:
         """The truth about the first POST, told instead of a second one."""
         if self.status_code == 429:
-            return RequestRefused("fal is busy (429) and took nothing; run again later. Nothing was spent.")
+            return RequestRefused(
+                "fal is busy (429) and took nothing; run again later. Nothing was spent.",
+                busy_seconds=self.busy_seconds,
+            )
         if self.status_code is None and not self.bytes_were_sent:
             return RequestRefused(
                 "fal could not be reached, so nothing was sent; check the network and run again. Nothing was spent."
@@ -143,6 +138,7 @@ class FalConnection:
         if submit is None or response.request.method != "POST":
             return
         submit.status_code = response.status_code
+        submit.busy_seconds = busy_seconds(response)
         if response.status_code == 200:
             body = response.read().decode("utf-8", "replace")
             if (request_id := request_id_in(body)) is not None:
@@ -150,18 +146,18 @@ class FalConnection:
 
     # ---- reads
     def state(self, endpoint: str, request_id: str) -> RequestState:
-        """Where the request is in the queue. Raises `Unreachable` on any passing fault."""
+        """Where the request is in the queue. Raises `Unreachable` on any passing fault, `Gone` when it is forgotten.
+
+        Asked directly: fal-client's own status repeats a failed poll for a minute, deaf to being stopped.
+        """
+        handle = self.client.get_handle(endpoint, request_id)
         try:
-            status = self.client.get_handle(endpoint, request_id).status(with_logs=True)
-        except fal_client.FalClientHTTPError as error:
-            raise read_failure(error.status_code, "did not say how the request is doing") from None
-        except (httpx.HTTPError, *MALFORMED) as error:
+            response = handle.client.get(handle.status_url)
+        except httpx.HTTPError as error:
             raise Unreachable(f"fal did not say how the request is doing ({name_of(error)}).") from None
-        if isinstance(status, fal_client.Queued):
-            return RequestState(is_completed=False, queue_position=status.position)
-        logs = getattr(status, "logs", None) or [{}]
-        is_completed = isinstance(status, fal_client.Completed)
-        return RequestState(is_completed, None, str(logs[-1].get("message", "")), getattr(status, "error", None) or "")
+        if response.status_code not in (200, 202):
+            raise read_failure(response.status_code, "did not say how the request is doing")
+        return state_in(response)
 
     def result(self, endpoint: str, request_id: str, *, has_failed: bool) -> Result:
         """The finished job's answer.
@@ -180,38 +176,24 @@ class FalConnection:
             raise model_refusal(response, is_free=bool(self.base_url))
         raise read_failure(response.status_code, "did not hand out the result")
 
-    def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
-        """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
+    def withdraw(self, endpoint: str, request_id: str) -> bool:
+        """Take a request out of the queue; True when fal says that it will not run (and so is not billed).
 
-        None means that a complete, readable list does not hold it. Raises `Unreachable` when the list cannot be read
-        or shows a request without its payload: then nothing is certain.
+        Anything else is False: a running job is never signalled on purpose, because fal may bill it all the same.
         """
-        listed = self._listing(endpoint, since - LISTING_WINDOW)
-        matches = [item for item in listed if item["json_input"].get("audio_url") == audio_url]
-        if len(matches) > 1:
-            raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
-        return (str(matches[0]["request_id"]), matches[0].get("json_output")) if matches else None
+        try:
+            if not self.state(endpoint, request_id).is_queued:
+                return False
+            handle = self.client.get_handle(endpoint, request_id)
+            answer = handle.client.put(handle.cancel_url)
+            return answer.status_code == 200 and answer.json().get("status") == "OK"
+        except (AuroraError, httpx.HTTPError, *MALFORMED):
+            return False
 
-    def _listing(self, endpoint: str, since: datetime) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        while True:
-            query = {"endpoint_id": endpoint, "start": since.isoformat(), "expand": "payloads", "limit": "100"}
-            try:
-                response = self._http.get(
-                    "https://api.fal.ai/v1/models/requests/by-endpoint",
-                    params=query | ({"cursor": cursor} if cursor else {}),
-                )
-                page = response.raise_for_status().json()
-                items, cursor = list(page["items"]), page.get("next_cursor")
-                has_payloads = all(isinstance(item["json_input"], dict) and item["request_id"] for item in items)
-            except (httpx.HTTPError, *MALFORMED) as error:
-                raise Unreachable(f"fal's list of requests could not be read ({name_of(error)}).") from None
-            if not has_payloads:
-                raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
-            assert_clocks_agree(response)
-            yield from items
-            if not cursor:
-                return
+    @property
+    def platform(self) -> Platform:
+        """fal's own records: prices, requests and bills."""
+        return Platform(self._http, is_fal=not self.base_url)
 
     # ---- media
     def upload(self, data: bytes, *, content_type: str, file_name: str) -> str:
@@ -241,14 +223,18 @@ class FalConnection:
         url = self._here(url)
         self._assert_media_host(url)
         try:
-            with httpx.Client(trust_env=not self.base_url, timeout=120, follow_redirects=False) as plain:
-                _stream(plain, url, target)
+            _stream(self._plain, url, target)
         except httpx.HTTPStatusError as error:
             if error.response.status_code in (404, 410):
                 raise Gone("fal no longer has the video's file.") from None
             raise VideoUnusable(f"The video could not be downloaded (HTTP {error.response.status_code}).") from None
         except httpx.HTTPError as error:
             raise VideoUnusable(f"The video could not be downloaded ({name_of(error)}).") from None
+
+    @functools.cached_property
+    def _plain(self) -> httpx.Client:
+        """A client without the key, for files. One for all of them: each new one reads the CA bundle, 60 ms of CPU."""
+        return httpx.Client(trust_env=not self.base_url, timeout=DOWNLOAD_SECONDS, follow_redirects=False)
 
     def _here(self, url: str) -> str:
         """A studio's file at the studio's present address: its port is another one after a restart."""

@@ -19,6 +19,8 @@ import httpx
 from ..errors import AuroraError, OutcomeUnknown, RequestRefused
 from .secrets import scrub
 
+BUSY_SECONDS = 5.0  # after a 429 that does not say how long
+LONGEST_BUSY_SECONDS = 300.0
 CLOCK_SKEW_SECONDS = 60  # beyond this our clock and the provider's do not agree, and no horizon can be judged
 # What a body of the wrong shape raises when it is taken apart, by us or by fal-client.
 MALFORMED = (KeyError, ValueError, TypeError, AttributeError)
@@ -30,6 +32,20 @@ class Unreachable(AuroraError):
 
 class Gone(AuroraError):
     """The provider no longer knows the request or its file (results expire; a studio's folder may be emptied)."""
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """What the queue says. ``error`` is set only when ``is_completed``: the job failed."""
+
+    is_completed: bool
+    queue_position: int | None = None
+    error: str = ""
+
+    @property
+    def is_queued(self) -> bool:
+        """True while it waits for its turn: it costs nothing yet and can be withdrawn."""
+        return self.queue_position is not None
 
 
 @dataclass(frozen=True)
@@ -75,12 +91,36 @@ def assert_clocks_agree(response: httpx.Response) -> None:
         raise Unreachable(f"This machine's clock is {apart:.0f} s off fal's; set it right, then run again.")
 
 
+def busy_seconds(response: httpx.Response) -> float:
+    """How long a 429 asks to be left alone, as far as we obey it."""
+    try:
+        return min(max(float(response.headers["Retry-After"]), 0.1), LONGEST_BUSY_SECONDS)
+    except (KeyError, ValueError):
+        return BUSY_SECONDS
+
+
 def request_id_in(body: str) -> str | None:
     """The request id in a submit's answer, or None when it holds none."""
     try:
         return str(json.loads(body)["request_id"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def state_in(response: httpx.Response) -> RequestState:
+    """A status answer's meaning. Raises `Unreachable` for one that is not of the protocol: the job runs on."""
+    try:
+        status = response.json()
+        match status["status"]:
+            case "IN_QUEUE":
+                return RequestState(is_completed=False, queue_position=int(status["queue_position"]))
+            case "IN_PROGRESS":
+                return RequestState(is_completed=False)
+            case "COMPLETED":
+                return RequestState(is_completed=True, error=str(status.get("error") or status.get("error_type") or ""))
+    except MALFORMED:
+        pass
+    raise Unreachable("fal's status is not of its protocol.")
 
 
 def result_in(response: httpx.Response) -> Result:

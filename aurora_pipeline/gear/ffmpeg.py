@@ -7,6 +7,7 @@ Graphs are ffmpeg-python values, so that building one can be tested without runn
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import subprocess
@@ -23,6 +24,8 @@ GLOBAL_FLAGS = ("-hide_banner", "-nostdin", "-nostats", "-y")
 NICENESS = 10  # a machine that encodes still answers its people
 LOOK_SECONDS = 0.1  # how often `stop` and the time limit are looked at
 LAST_LINES = 12
+
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def run(
     Raises `FfmpegFailed` with the exact command and ffmpeg's last lines when it fails or takes longer than
     ``timeout_seconds``, and `Interrupted` when ``stop`` is set. The process never outlives this call.
     """
+    if stop is not None and stop.is_set():
+        raise Interrupted("ffmpeg was not started because the run was asked to stop.")
     command = [executable(), *GLOBAL_FLAGS, *_arguments(graph)]
     process = subprocess.Popen(
         command,
@@ -72,6 +77,7 @@ def run(
         stderr=subprocess.PIPE,
         process_group=0,  # a Ctrl-C at the terminal reaches us; we end ffmpeg
     )
+    _running.add(process)
     try:
         if nice:
             _be_nice(process.pid)
@@ -82,6 +88,17 @@ def run(
     if process.returncode != 0:
         raise FfmpegFailed(_failure(f"ffmpeg ended with code {process.returncode}", command, log))
     return Ran(stdout, log)
+
+
+def end_all() -> None:
+    """End every ffmpeg of this process: for an exit that does not wait for the threads that run them."""
+    for process in list(_running):
+        process.kill()
+
+
+# A program that ends while a left-behind thread still has an ffmpeg takes it along; a fork has none of its parent's.
+atexit.register(end_all)
+os.register_at_fork(after_in_child=_running.clear)
 
 
 def _arguments(graph: Any) -> list[str]:
@@ -119,6 +136,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
+    _running.discard(process)
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

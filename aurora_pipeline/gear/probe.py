@@ -7,6 +7,7 @@ MP4 boxes tells a file cut short from a whole one: the header of a truncated fil
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -114,12 +115,15 @@ def walk_boxes(path: Path) -> Iterator[Box]:
             start += max(size, 8)
 
 
-def decode_errors(path: Path) -> tuple[str, ...]:
-    """Decode every frame and sample strictly; what ffmpeg complained about, empty when the file is clean."""
+def decode_errors(path: Path, *, stop: threading.Event | None = None) -> tuple[str, ...]:
+    """Decode every frame and sample strictly; what ffmpeg complained about, empty when the file is clean.
+
+    Raises `Interrupted` when ``stop`` is set.
+    """
     strict = ("-v", "error", "-xerror", "-err_detect", "explode", "-threads", "1")
     whole = ("-protocol_whitelist", "file,pipe", "-i", ffmpeg.target(path), "-map", "0:v?", "-map", "0:a?")
     try:
-        ran = ffmpeg.run([*strict, *whole, "-f", "null", "-"])
+        ran = ffmpeg.run([*strict, *whole, "-f", "null", "-"], stop=stop)
     except FfmpegFailed as failure:
         return _complaints(str(failure))
     return tuple(line for line in ran.stderr.splitlines() if line.strip())

@@ -9,6 +9,7 @@ import os
 import re
 
 HIDDEN = "***"
+KEYS = ("FAL_KEY", "FAL_ADMIN_KEY")
 SHORTEST_PART = 6  # characters; a shorter part of a key is no secret, and hiding it would blank ordinary words
 
 _QUERY = re.compile(r"(\w+://[^\s?'\"<>]+)\?[^\s'\"<>]*")  # signatures and tokens live there
@@ -21,11 +22,12 @@ _AUTHORIZATION = re.compile(
 
 
 def scrub(text: str) -> str:
-    """``text`` without the fal key (or its part after ``:``), URL queries and logins, and Authorization values."""
+    """``text`` without fal's keys (or their part after ``:``), URL queries and logins, and Authorization values."""
     bare = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     bare = _LOGIN.sub(rf"\1{HIDDEN}@", _QUERY.sub(r"\1", bare))
-    for secret in _secrets(os.environ.get("FAL_KEY", "").strip()):
-        bare = bare.replace(secret, HIDDEN)
+    for name in KEYS:
+        for secret in _secrets(os.environ.get(name, "").strip()):
+            bare = bare.replace(secret, HIDDEN)
     return bare
 
 

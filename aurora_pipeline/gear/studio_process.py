@@ -2,7 +2,9 @@
 
 Many processes and threads may want one at the same time. Under a file lock the first starts it and the others join;
 each keeps a lease, which is nothing but an open connection, so that a killed user's lease ends with it. The studio
-stops by itself when the last lease is gone.
+stops by itself 3 seconds after the last lease is gone, and ends its renderers and their ffmpeg within 5 more; one whose
+starter was stopped before it took its lease waits 30 seconds for another. What was being rendered is taken up again by
+the next studio of the folder, and billed once.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ environment is read when a run, a check or a tick starts.
     assets       the five stages                   checks      what must hold of each, with the reason when it does not
     jobs         prepare (free) and run            inbox       a sensor: a dropped or edited campaign starts by itself
     nightly      a schedule                        progress    `Progress` -> log lines and observations
+    reconciliation   the bill beside the ledger and the files: an asset, its check and a schedule
     refusals     our errors -> Failures people can read, and the gates before money
     metadata     rows -> what the page shows       home, up, webserver   what `aurora up` starts
 

@@ -15,13 +15,14 @@ from ..aurora_videos import Video
 from ..deliverables import Deliverable
 from ..errors import AuroraError
 from ..gear.secrets import scrub
+from ..said import dollars
 from ..script_table import Script
 from ..stage_tables import StageTable, read_rows
 from ..tts_audio import Speech
 from . import metadata as show
 from .contact_sheet import contact_sheet
 from .partitions import campaigns
-from .refusals import assert_affordable, assert_something_came, dollars, in_plain_words
+from .refusals import Waiting, assert_something_came, in_plain_words
 from .resources import Aurora
 
 Materialized = dg.MaterializeResult[None]
@@ -49,13 +50,23 @@ def _stage(
 
 
 class Spending(dg.Config):
-    """How much this run may spend. It can only lower what the campaign's own budget allows, never raise it."""
+    """The most that this run may spend with provider fal, in US dollars; a cap that a person sets.
+
+    It can only lower what the campaign's budget and AURORA_MAX_USD_PER_RUN allow, never raise it. Without any cap only
+    approved rows are bought. Drafts are free and need none.
+    """
 
     max_usd: float | None = None
 
 
 def _assert_something_came(
-    context: dg.AssetExecutionContext, aurora: Aurora, table: StageTable[Any], *, needs: str, cost: str
+    context: dg.AssetExecutionContext,
+    aurora: Aurora,
+    table: StageTable[Any],
+    *,
+    needs: str,
+    cost: str,
+    waiting: Waiting | None = None,
 ) -> None:
     """Raise a Failure when no clip passed this stage. The run ends here, so the warehouse is told why first."""
     if table.failures and not table.rows:
@@ -63,7 +74,7 @@ def _assert_something_came(
             aurora.stages.warehouse(aurora.job(context))
         except AuroraError as error:  # the Failure below is the one that people must read
             context.log.warning(scrub(f"The warehouse could not be told of it: {error}"))
-    assert_something_came(table, stage=context.asset_key.to_user_string(), needs=needs, cost=cost)
+    assert_something_came(table, stage=context.asset_key.to_user_string(), needs=needs, cost=cost, waiting=waiting)
 
 
 @_stage("script_table", Script, kinds={"csv"})
@@ -102,16 +113,19 @@ def aurora_videos(
 ) -> Materialized:
     """Buys every clip that is not bought yet (provider fal), or drafts it for free (provider studio).
 
-    The only stage that spends. What was bought before, in any campaign, is never bought again.
+    The only stage that spends. It buys what a person approved (`aurora approve`), or everything up to a cap that a
+    person set: max_usd here, AURORA_MAX_USD_PER_RUN or AURORA_MAX_USD_PER_DAY. What was bought before, in any
+    campaign, is never bought again.
     """
     with in_plain_words(context, blames="all_videos_made"):
-        job = aurora.job(context)
+        job = aurora.job(context, max_usd=config.max_usd)
         quote = aurora.stages.quote_campaign(job)
-        assert_affordable(quote, config.max_usd)
+        aurora.assert_affordable(job.settings, quote)
         table = aurora.stages.aurora_videos(job, approved=quote)
-        _assert_something_came(context, aurora, table, needs="tts_audio", cost=KEPT)
+        _assert_something_came(context, aurora, table, needs="tts_audio", cost=KEPT, waiting=aurora.waiting(job, quote))
     versions = (f"{row.fingerprint} {row.sha256}" for row in table.rows)
-    return dg.MaterializeResult(metadata=_video_facts(table), data_version=show.data_version(versions))
+    facts = _video_facts(table) | show.quoted(quote)
+    return dg.MaterializeResult(metadata=facts, data_version=show.data_version(versions))
 
 
 def _video_facts(table: StageTable[Video]) -> dict[str, Any]:

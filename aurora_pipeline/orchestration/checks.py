@@ -7,16 +7,18 @@ inside `aurora_videos` and, last, by the ledger.
 import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ..aurora_videos import Video
+from ..aurora_videos.affordable import left_in_words, once_each
 from ..deliverables import Deliverable, Quality
 from ..deliverables.quality import is_on_target
 from ..errors import AuroraError, BadInput
 from ..gear.secrets import scrub
 from ..pipeline import QUALITY
+from ..said import counted, dollars, expected
 from ..script_table import Campaign, DeliverySettings, Script
 from ..stage_tables import Failure, by_clip, read_failures, read_rows
 from ..tts_audio import Speech
@@ -24,8 +26,11 @@ from ..tts_audio.listening import QUIETEST_RMS
 from . import metadata as show
 from .assets import aurora_videos, deliverables, script_table, tts_audio
 from .partitions import campaigns
-from .refusals import dollars, why_not_affordable
-from .resources import Aurora
+from .refusals import Waiting
+from .resources import Aurora, max_usd_of
+
+if TYPE_CHECKING:
+    from ..aurora_videos.quote import Quote
 
 CLIPPED_SHARE = 0.001  # samples at full scale
 
@@ -55,7 +60,7 @@ def scripts_valid(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePar
     if read_rows(job.settings, "script_table", job.campaign, Script) != campaign.scripts:
         return show.check_result("The files were changed since script_table read them; materialize it again.",
                                  passed=False)  # fmt: skip
-    return show.check_result(f"{len(campaign.scripts)} scripts, no problems.", passed=True)
+    return show.check_result(f"{counted(len(campaign.scripts), 'script')}, no problems.", passed=True)
 
 
 @_check(tts_audio)
@@ -72,32 +77,42 @@ def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePa
     wrong += [_failure(job.campaign, clip, "tts_audio", "is clipped")
               for clip, sound in heard.items() if sound.clipped_share > CLIPPED_SHARE]  # fmt: skip
     quietest = min((sound.rms_dbfs for sound in heard.values()), default=0.0)
-    return _verdict(wrong, f"{len(speeches)} clips can be heard.", {"quietest_dbfs": round(quietest, 1)})
+    return _verdict(wrong, f"{counted(len(speeches), 'clip')} can be heard.", {"quietest_dbfs": round(quietest, 1)})
 
 
 @_check(tts_audio, blocking=True)
 def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceParam[Aurora]) -> dg.AssetCheckResult:
-    """What is not bought yet fits what is left of the campaign's budget. Drafts are free and always fit."""
-    job = aurora.job_of_check(context)
+    """The worst case of what this run may buy fits every limit, and buying is not stopped. Drafts always fit."""
     try:
+        job = aurora.job_of_check(context, max_usd=max_usd_of(context.run))
         quote = aurora.stages.quote_campaign(job)
         campaign = aurora.read_campaign(job.settings, job.campaign)
         job.settings.assert_may_spend(campaign.budget_usd)
+        aurora.assert_affordable(job.settings, quote)
     except AuroraError as error:
         return show.check_result(scrub(str(error)), passed=False)
-    facts = show.money("usd_quoted", quote.usd) | {"provider": quote.provider, "new_clips": len(quote.to_buy)}
-    if quote.left_usd is not None:
-        facts |= show.money("usd_left", quote.left_usd)
-    if (sentence := why_not_affordable(quote)) is not None:
-        return show.check_result(sentence, passed=False, metadata=facts)
-    if quote.left_usd is None:
-        return _as_draft(campaign, sum((clip.list_usd for clip in quote.clips), Decimal(0)), facts)
-    return show.check_result(f"{dollars(quote.usd)} of {dollars(quote.left_usd)} left.", passed=True, metadata=facts)
+    if quote.provider == "studio":
+        return _as_draft(campaign, quote)
+    return _as_bought(quote, aurora.waiting(job, quote))
 
 
-def _as_draft(campaign: Campaign, list_usd: Decimal, facts: dict[str, Any]) -> dg.AssetCheckResult:
+def _as_bought(quote: "Quote", waiting: Waiting | None) -> dg.AssetCheckResult:
+    """Clips that are held back are a warning: the run goes on with the others."""
+    price = f"{counted(len(quote.to_buy), 'clip')} to buy for {expected(quote.usd, quote.reserve_usd)}"
+    sentence = f"{price}; left are {left_in_words(quote)}."
+    unfit = [clip for clip in quote.held if clip.standing == "unfit"]
+    held = [waiting.sentence] if waiting else []
+    held += [f"{clip.clip_id} is not bought: {clip.why}." for clip in unfit[:3]]
+    held += [f"{counted(len(unfit) - 3, 'more clip')} cannot be bought either."] if len(unfit) > 3 else []
+    said = scrub(" ".join([sentence, *held]))
+    return show.check_result(said, passed=not held, is_warning=bool(held), metadata=show.quoted(quote))
+
+
+def _as_draft(campaign: Campaign, quote: "Quote") -> dg.AssetCheckResult:
     """Drafts always pass; that they could not be bought inside the budget is worth a warning."""
-    facts = facts | show.money("usd_if_bought", list_usd)
+    list_usd = sum((clip.list_usd for clip in once_each(quote.clips)), Decimal(0))
+    facts: dict[str, Any] = {"provider": quote.provider, "new_clips": len(quote.to_buy)}
+    facts |= show.money("usd_if_bought", list_usd)
     sentence = f"Drafts are free; buying all of them would cost {dollars(list_usd)}"
     if campaign.budget_usd is None or list_usd <= campaign.budget_usd:
         return show.check_result(f"{sentence}.", passed=True, metadata=facts)
@@ -115,7 +130,11 @@ def all_videos_made(context: dg.AssetCheckExecutionContext, aurora: dg.ResourceP
              for failure in read_failures(job.settings, stage, job.campaign)}  # fmt: skip
     missing = [script.clip_id for script in scripts if script.clip_id not in made]
     wrong = [known.get(clip) or _failure(job.campaign, clip, "aurora_videos", "was not made") for clip in missing]
-    return _verdict(wrong, f"All {len(scripts)} videos are made.", {"scripts": len(scripts), "made": len(made)})
+    return _verdict(
+        wrong,
+        f"{counted(len(made), 'video')} of {counted(len(scripts), 'script')}, none is missing.",
+        {"scripts": len(scripts), "made": len(made)},
+    )
 
 
 @_check(aurora_videos)
@@ -151,7 +170,7 @@ def deliverables_complete(
         if missing:
             sentence = f"has no {', '.join(sorted(missing))}"
             wrong.append(known.get(video.clip_id) or _failure(job.campaign, video.clip_id, "deliverables", sentence))
-    return _verdict(wrong, f"{len(rows)} files, nothing is missing.", {"files": len(rows)})
+    return _verdict(wrong, f"{counted(len(rows), 'file')}, nothing is missing.", {"files": len(rows)})
 
 
 @_check(deliverables)
@@ -162,7 +181,7 @@ def quality_verdicts(context: dg.AssetCheckExecutionContext, aurora: dg.Resource
     wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.verdict}: {row.reasons}")
              for row in sorted(rows, key=lambda row: row.verdict) if row.verdict != "pass"]  # fmt: skip
     facts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("pass", "warn", "fail")}
-    return _verdict(wrong, f"{len(rows)} clips pass.", facts, is_warning=facts["fail"] == 0)
+    return _verdict(wrong, f"Nothing is wrong with {counted(len(rows), 'clip')}.", facts, is_warning=facts["fail"] == 0)
 
 
 @_check(deliverables)
@@ -174,7 +193,11 @@ def loudness_on_target(context: dg.AssetCheckExecutionContext, aurora: dg.Resour
     rows = [row for row in read_rows(job.settings, "deliverables", job.campaign, Deliverable) if row.audio_codec]
     wrong = [_failure(job.campaign, row.clip_id, "deliverables", f"{row.rendition} {_loudness(row)}")
              for row in rows if not _is_on_target(row, delivery)]  # fmt: skip
-    return _verdict(wrong, f"{len(rows)} files are at {target:g} LUFS.", {"target_lufs": target, "files": len(rows)})
+    return _verdict(
+        wrong,
+        f"Loudness is {target:g} LUFS in {counted(len(rows), 'file')}.",
+        {"target_lufs": target, "files": len(rows)},
+    )
 
 
 def _is_on_target(row: Deliverable, delivery: DeliverySettings) -> bool:

@@ -11,13 +11,16 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ..errors import BadInput, Problem
 from ..settings import Settings
 from ..stage_tables import Failure, StageTable
+
+if TYPE_CHECKING:
+    from ..aurora_videos.quote import Quote
 
 ROWS_SHOWN = 20
 TEXT_SHOWN = 160
@@ -80,6 +83,19 @@ def counts(table: StageTable[Any]) -> dict[str, Any]:
 def money(label: str, usd: Decimal) -> dict[str, Any]:
     """``label`` as a number a chart can draw, and as exact text."""
     return {label: float(usd), f"{label}_exact": f"{usd:f}"}
+
+
+def quoted(quote: "Quote") -> dict[str, Any]:
+    """What was quoted before anything was bought: expected, worst case, what each limit left, and what was held."""
+    if quote.provider == "studio":
+        return {}
+    facts: dict[str, Any] = {"provider": quote.provider, "clips_to_buy": len(quote.to_buy)}
+    facts |= money("usd_quoted", quote.usd) | money("usd_at_most", quote.reserve_usd)
+    for kind, left in quote.left.items():
+        facts |= money(f"usd_left_{kind}", left)
+    if quote.held:
+        facts["held"] = table_of(quote.held, ("clip_id", "standing", "why", "list_usd"))
+    return facts
 
 
 def path_of(settings: Settings, file: Path) -> dg.PathMetadataValue:

@@ -1,21 +1,25 @@
-"""Our errors -> `dagster.Failure`, in the sentences people read; and the gates that stand before money.
+"""Our errors -> `dagster.Failure`, in the sentences people read; and what is said when nothing may be bought.
 
 A mistake of the user, a refusal, or a stop is not retried by Dagster. An error nobody foresaw keeps its stack trace,
 unless the trace would show a secret.
 """
 
 import contextlib
+import math
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ..errors import AuroraError, BadInput, OverBudget
+from ..aurora_videos.affordable import waiting_clips, waiting_for_approval
+from ..errors import AuroraError, BadInput, BadSetting
 from ..gear.secrets import scrub
 from ..stage_tables import StageTable
 from .metadata import failures_table, problems_table
+from .stopping import told_when_stopped
 
 if TYPE_CHECKING:
     from ..aurora_videos.quote import Quote
@@ -28,7 +32,8 @@ def in_plain_words(context: dg.AssetExecutionContext, *, blames: str | None = No
     ``blames`` names the asset's check that turns red with it: a step that fails never reaches its checks.
     """
     try:
-        yield
+        with told_when_stopped(context):
+            yield
     except (AuroraError, dg.Failure) as error:
         failure = failure_of(error) if isinstance(error, AuroraError) else error
         if blames is not None:
@@ -60,49 +65,51 @@ def failure_of(error: AuroraError) -> dg.Failure:
     return dg.Failure(scrub(str(error)), metadata=metadata, allow_retries=False)
 
 
-def assert_something_came(table: StageTable[Any], *, stage: str, needs: str, cost: str) -> None:
-    """Raise a Failure when no clip passed ``stage``: the partition is then FAILED, never an empty success."""
+def assert_something_came(
+    table: StageTable[Any], *, stage: str, needs: str, cost: str, waiting: "Waiting | None" = None
+) -> None:
+    """Raise a Failure when no clip passed ``stage``: the partition is then FAILED, never an empty success.
+
+    ``waiting`` are clips that only want a person's yes: then it says how they get it.
+    """
     if table.rows:
         return
     if not table.failures:
         raise dg.Failure(f"{stage} has nothing to work on yet; materialize {needs} first. Nothing was spent.",
                          allow_retries=False)  # fmt: skip
     count, first = len(table.failures), table.failures[0]
+    told = f"No clip passed {stage}: {count} failed. {first.clip_id}: {first.sentence}\n{cost}"
+    if waiting is not None:
+        is_all = {failure.clip_id for failure in table.failures} == waiting.clip_ids
+        told = f"{waiting.sentence} Nothing was spent." if is_all else f"{waiting.sentence}\n{told}"
     raise dg.Failure(
-        scrub(f"No clip passed {stage}: {count} failed. {first.clip_id}: {first.sentence}\n{cost}"),
+        scrub(told),
         metadata={"failed": count, "failures": failures_table(table.failures)},
         allow_retries=False,
     )
 
 
-def assert_affordable(quote: "Quote", max_usd: float | None) -> None:
-    """Raise `OverBudget` before anything is sent when the quote exceeds what is left, or this run's own ``max_usd``.
+@dataclass(frozen=True)
+class Waiting:
+    """Clips that wait for a person's yes; ``sentence`` says what they cost and how they get it."""
 
-    A cap is compared with the worst case of the bill: what may be reserved, not what is expected.
-
-    The same gate is the check `within_budget`; it is here again since a check is no gate for a run of one asset.
-    """
-    if (sentence := why_not_affordable(quote)) is not None:
-        raise OverBudget(sentence)
-    if max_usd is not None and quote.reserve_usd > Decimal(str(max_usd)):
-        raise OverBudget(
-            f"{quote.campaign}: {len(quote.to_buy)} new clips may cost up to {dollars(quote.reserve_usd)}, above this "
-            f"run's max_usd of {dollars(Decimal(str(max_usd)))}. Raise max_usd or make fewer clips. Nothing was spent."
-        )
+    clip_ids: frozenset[str]
+    sentence: str
 
 
-def why_not_affordable(quote: "Quote") -> str | None:
-    """One sentence when the quote does not fit what is left of the budget; None when it does, or drafts are free."""
-    if quote.left_usd is None or quote.usd <= quote.left_usd:
+def waiting_of(quote: "Quote", *, cap_helps: bool) -> Waiting | None:
+    """Who waits for approval, if anybody. ``cap_helps`` where a cap is as good as a yes to every row."""
+    if (waiting := waiting_for_approval(quote)) is None:
         return None
-    return (
-        f"{quote.campaign}: {len(quote.to_buy)} new clips are quoted at {dollars(quote.usd)}, but "
-        f"{dollars(quote.left_usd)} of the budget is left. Raise budget_usd in campaign.yaml or shorten the scripts. "
-        "Nothing was spent."
-    )
+    or_cap = ", or set max_usd in the run's config" if cap_helps else ""
+    sentence = f"{waiting}: run `aurora approve {quote.campaign} --all`{or_cap}."
+    return Waiting(frozenset(clip.clip_id for clip in waiting_clips(quote)), sentence)
 
 
-def dollars(usd: Decimal) -> str:
-    """``$1.40``; a fraction of a cent is shown, never rounded away."""
-    cents = f"{usd:.2f}"
-    return f"${cents}" if Decimal(cents) == usd else f"${usd.normalize():f}"
+def usd_of_config(max_usd: float | None) -> Decimal | None:
+    """A run's own cap as dollars. Raises `BadSetting` for what is no amount."""
+    if max_usd is None:
+        return None
+    if not math.isfinite(max_usd) or max_usd < 0:
+        raise BadSetting(f"max_usd is {max_usd}; use dollars, such as 25 or 25.50. Nothing was spent.")
+    return Decimal(str(max_usd))

@@ -3,24 +3,28 @@
 It keeps functions and no values: settings are read when work starts, and a key is never here to be printed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
 from .. import pipeline
 from ..deliverables import Delivered
+from ..errors import BadInput
 from ..pipeline import Job, Published
 from ..script_table import Campaign
 from ..settings import Settings, from_environment
 from ..stage_tables import StageTable
 from ..tts_audio import Speech
 from .progress import DagsterProgress
+from .refusals import Waiting, usd_of_config, waiting_of
 
 if TYPE_CHECKING:
     from ..aurora_videos import Video
     from ..aurora_videos.quote import Quote
+    from ..aurora_videos.reconcile import Reconciled
 
 
 class Stages(Protocol):
@@ -46,6 +50,31 @@ def _campaign_sha256(settings: Settings, campaign: str) -> str:
     return campaign_sha256(settings, campaign)
 
 
+def _has_approvals(settings: Settings, campaign: str) -> bool:
+    """A person said yes to some row: with `aurora approve`, or in scripts.csv. False while the files are broken."""
+    from ..aurora_videos.approvals import standing_approvals
+    from ..aurora_videos.ledger import open_ledger
+
+    if standing_approvals(open_ledger(settings.ledger), campaign):
+        return True
+    with contextlib.suppress(BadInput):
+        return any(script.approved for script in _read_campaign(settings, campaign).scripts)
+    return False
+
+
+def _assert_affordable(settings: Settings, quote: "Quote") -> None:
+    from ..aurora_videos.affordable import assert_affordable
+    from ..aurora_videos.ledger import open_ledger
+
+    assert_affordable(open_ledger(settings.ledger), quote)
+
+
+def _spent_so_far(settings: Settings, run_id: str) -> str:
+    from ..aurora_videos.spent import spent_so_far
+
+    return spent_so_far(settings, run_id)
+
+
 @dataclass(frozen=True)
 class Aurora:
     """What this code location calls. Every field is a function of the core, so that tests can hand in another."""
@@ -54,12 +83,40 @@ class Aurora:
     read_settings: Callable[[], Settings] = from_environment
     read_campaign: Callable[[Settings, str], Campaign] = _read_campaign
     campaign_sha256: Callable[[Settings, str], str] = _campaign_sha256
+    spent_so_far: Callable[[Settings, str], str] = _spent_so_far
+    reconcile_bills: Callable[[Settings], "Reconciled"] = pipeline.reconcile_bills
+    bills_to_reconcile: Callable[[Settings], int] = pipeline.bills_to_reconcile
+    has_approvals: Callable[[Settings, str], bool] = _has_approvals
+    assert_affordable: Callable[[Settings, "Quote"], None] = _assert_affordable
 
-    def job(self, context: dg.AssetExecutionContext) -> Job:
-        """This asset step as the core's `Job`."""
-        progress = DagsterProgress(context)
-        return Job(self.read_settings(), context.partition_key, context.run.run_id, door="dagster", progress=progress)
+    def job(self, context: dg.AssetExecutionContext, *, max_usd: float | None = None) -> Job:
+        """This asset step as the core's `Job`. Raises `BadSetting` for a ``max_usd`` that is no amount."""
+        return replace(self._job(context.partition_key, context.run, max_usd), progress=DagsterProgress(context))
 
-    def job_of_check(self, context: dg.AssetCheckExecutionContext) -> Job:
+    def job_of_check(self, context: dg.AssetCheckExecutionContext, *, max_usd: float | None = None) -> Job:
         """A check's `Job`: it reads what the stages wrote, and reports no progress."""
-        return Job(self.read_settings(), context.partition_key, context.run.run_id, door="dagster")
+        return self._job(context.partition_key, context.run, max_usd)
+
+    def waiting(self, job: Job, quote: "Quote") -> Waiting | None:
+        """The clips of a quote that wait for a person's yes; a campaign with approval: required wants it row by row."""
+        is_required = self.read_campaign(job.settings, job.campaign).approval == "required"
+        return waiting_of(quote, cap_helps=job.needs_approval and not is_required)
+
+    def _job(self, campaign: str, run: dg.DagsterRun, max_usd: float | None) -> Job:
+        """Nobody agrees to a quote here: without a cap that a person set, only rows that a person approved are bought.
+
+        The run's own cap becomes part of the settings, so that the ledger keeps it with every single claim.
+        """
+        from ..aurora_videos.affordable import capped, is_capped
+
+        settings = capped(self.read_settings(), usd_of_config(max_usd))
+        needs_approval = settings.provider == "fal" and not is_capped(settings)
+        return Job(settings, campaign, run.run_id, door="dagster", needs_approval=needs_approval)
+
+
+def max_usd_of(run: dg.DagsterRun) -> float | None:
+    """``max_usd`` of the run's config, for a check: it configures another step than the check's. None when not set."""
+    config: Any = run.run_config
+    for key in ("ops", "aurora_videos", "config", "max_usd"):
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return float(config) if isinstance(config, int | float) else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem
 from ..gear.strict_csv import decoded, nearest
+from ..models import Models
 from . import fields
 from .records import DeliverySettings
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 # A campaign.yaml is a screenful. The cap is what makes alias bombs and deep nesting cheap to refuse.
 MAX_BYTES = 64_000
-KEYS = ("name", "budget_usd", "defaults", "deliverables")
+KEYS = ("name", "budget_usd", "approval", "portrait_check", "defaults", "deliverables")
+APPROVALS = ("required", "no")
+PORTRAIT_CHECKS = ("hold", "warn")
 DELIVERY_KEYS = ("renditions", "short_side", "fit", "loudness_lufs", "true_peak_dbtp")
 RENDITIONS = ("9x16", "1x1", "16x9")
 FITS = ("crop", "pad")
@@ -42,11 +45,13 @@ class CampaignFile:
     broken: frozenset[str] = frozenset()
     lines: Mapping[str, int] = field(default_factory=dict)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    approval: str = "no"
+    portrait_check: str = "hold"
 
 
-def read_campaign_yaml(content: bytes, *, file: str) -> tuple[CampaignFile, list[Problem]]:
+def read_campaign_yaml(content: bytes, *, file: str, models: Models) -> tuple[CampaignFile, list[Problem]]:
     """What the file says and everything wrong with it. Never raises for bad content, never repeats a key's value."""
-    reader = _Reader(file)
+    reader = _Reader(file, models)
     root = reader.tree(content)
     if root is None:
         return CampaignFile(broken=frozenset(fields.FIELDS)), reader.problems
@@ -60,6 +65,8 @@ def read_campaign_yaml(content: bytes, *, file: str) -> tuple[CampaignFile, list
             broken=broken,
             lines=lines,
             delivery=reader.delivery(entries.get("deliverables")),
+            approval=reader.value(entries.get("approval"), "approval", _approval, is_bool=True) or "no",
+            portrait_check=reader.value(entries.get("portrait_check"), "portrait_check", _portrait_check) or "hold",
         ),
         reader.with_name_required(entries),
     )
@@ -68,8 +75,8 @@ def read_campaign_yaml(content: bytes, *, file: str) -> tuple[CampaignFile, list
 class _Reader:
     """Walks the nodes of one file and collects its problems."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, models: Models) -> None:
+        self.file, self.models, self.checks = file, models, fields.checks(models)
         self.problems: list[Problem] = []
 
     def add(self, where: Node | int, column: str, sentence: str) -> None:
@@ -130,9 +137,21 @@ class _Reader:
             self.add(1, "name", "is missing; write the campaign's title, such as name: Spring offer")
         return self.problems
 
-    def value(self, node: Node | None, column: str, check: Callable[[str], Any], *, is_number: bool = False) -> Any:
-        """The checked value of a plain scalar; None when absent or wrong."""
-        if node is None or (text := self.text(node, column, is_number=is_number, check=check)) is None:
+    def value(
+        self,
+        node: Node | None,
+        column: str,
+        check: Callable[[str], Any],
+        *,
+        is_number: bool = False,
+        is_bool: bool = False,
+    ) -> Any:
+        """The checked value of a plain scalar; None when absent or wrong. ``is_bool``: a bare no is the word "no"."""
+        if node is None:
+            return None
+        is_word = is_bool and node.tag == f"{_CORE}bool"
+        text = str(node.value) if is_word else self.text(node, column, is_number=is_number, check=check)
+        if text is None:
             return None
         try:
             return check(text)
@@ -169,11 +188,12 @@ class _Reader:
         entries = self.entries(node, fields.FIELDS, "defaults.")
         for name, value in entries.items():
             is_number = name.endswith("_scale")
-            check = fields.CHECKS[name]
+            check = self.checks[name]
             checked = self.value(value, f"defaults.{name}", check, is_number=is_number)
             if checked is not None and str(checked):
                 good[name] = str(checked)
         self._assert_voice_speaks(good, entries)
+        self._assert_model_renders(good, entries)
         reported = {problem.column.removeprefix("defaults.") for problem in self.problems[before:]}
         broken = frozenset(fields.FIELDS) if "defaults" in reported else reported & set(fields.FIELDS)
         return good, frozenset(broken), {name: value.start_mark.line + 1 for name, value in entries.items()}
@@ -185,6 +205,15 @@ class _Reader:
                 fields.spoken_language(good["voice"], good["language"])
             except ValueError as error:
                 self.add(entries["language"], "defaults.language", str(error))
+
+    def _assert_model_renders(self, good: Mapping[str, str], entries: Mapping[str, Node]) -> None:
+        """The same of a default model and a default resolution; one without resolutions ignores the default."""
+        model = self.models.named(good["model"]) if "model" in good else None
+        if model is not None and model.resolutions and "resolution" in good:
+            try:
+                fields.resolution(good["resolution"], model)
+            except ValueError as error:
+                self.add(entries["resolution"], "defaults.resolution", str(error))
 
     def delivery(self, node: Node | None) -> DeliverySettings:
         """How finished files are to look; what is absent keeps its default."""
@@ -248,6 +277,18 @@ def _budget(text: str) -> Decimal:
     if usd != round(usd, 2):
         raise ValueError(f"is {text}; write dollars and whole cents")
     return usd
+
+
+def _approval(text: str) -> str:
+    if text.casefold() not in APPROVALS:
+        raise ValueError(f"is '{text[:40]}'; use required or no")
+    return text.casefold()
+
+
+def _portrait_check(text: str) -> str:
+    if text not in PORTRAIT_CHECKS:
+        raise ValueError(f"is '{text[:40]}'; use hold or warn")
+    return text
 
 
 def _short_side(text: str) -> int:

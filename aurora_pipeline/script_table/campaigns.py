@@ -6,17 +6,18 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import BadInput, Problem
 from ..gear.media_store import key_of
 from ..gear.strict_csv import CsvRow, nearest
+from ..models import DEFAULT_MODEL, SHIPPED, Models, read_models
 from ..settings import Settings
 from .campaign_yaml import CampaignFile, read_campaign_yaml
 from .portraits import Portraits
 from .records import Campaign
-from .scripts_csv import ScriptReader, portrait_name, read_rows
+from .scripts_csv import ScriptReader, model_name, portrait_name, read_rows
 
 YAML, CSV = "campaign.yaml", "scripts.csv"
 # The name is a partition key, a folder and part of file names (reference/reliability.md, cases 46 to 50).
@@ -33,12 +34,15 @@ def campaign_names(settings: Settings) -> tuple[str, ...]:
 
 
 def read_campaign(settings: Settings, name: str) -> Campaign:
-    """The campaign ``name``. Raises `BadInput` with every problem of its campaign.yaml, scripts.csv and portraits."""
+    """The campaign ``name``. Raises `BadInput` with every problem of its campaign.yaml, scripts.csv and portraits.
+
+    A broken model table is told of first, alone: without it no row can be judged.
+    """
     source = _Source.of(settings, name)
-    portraits = Portraits(settings, source.folder)
-    yaml, problems = read_campaign_yaml(source.yaml, file=source.yaml_file)
+    portraits, models = Portraits(settings, source.folder), read_models(settings.models)
+    yaml, problems = read_campaign_yaml(source.yaml, file=source.yaml_file, models=models)
     table = read_rows(source.csv, file=source.csv_file)
-    reader = ScriptReader(name, source.csv_file, yaml, portraits)
+    reader = ScriptReader(name, source.csv_file, yaml, portraits, models)
     scripts = reader.scripts(table.rows)
     problems = [*problems, *_default_portrait_problem(source, yaml, portraits), *table.problems, *reader.problems]
     if problems:
@@ -50,7 +54,9 @@ def read_campaign(settings: Settings, name: str) -> Campaign:
         folder=source.folder,
         delivery=yaml.delivery,
         scripts=scripts,
-        sha256=_sha256(source, yaml, table.rows, portraits),
+        sha256=_sha256(source, yaml, table.rows, models),
+        approval=yaml.approval,
+        portrait_check=yaml.portrait_check,
     )
 
 
@@ -63,9 +69,9 @@ def campaign_sha256(settings: Settings, name: str) -> str:
     assert_lawful(settings, name)
     folder = settings.campaigns / name
     source = _Source(settings, folder, _bytes_or_none(folder / YAML), _bytes_or_none(folder / CSV))
-    yaml, _ = read_campaign_yaml(source.yaml, file=YAML)
-    table = read_rows(source.csv, file=CSV)
-    return _sha256(source, yaml, table.rows, Portraits(settings, folder))
+    models = _models(settings)
+    yaml, _ = read_campaign_yaml(source.yaml, file=YAML, models=models)
+    return _sha256(source, yaml, read_rows(source.csv, file=CSV).rows, models)
 
 
 def assert_lawful(settings: Settings, name: str) -> None:
@@ -149,12 +155,25 @@ def _default_portrait_problem(source: _Source, yaml: CampaignFile, portraits: Po
     return [Problem(source.yaml_file, yaml.lines["portrait"], "defaults.portrait", sentence)]
 
 
-def _sha256(source: _Source, yaml: CampaignFile, rows: Iterable[CsvRow], portraits: Portraits) -> str:
+def _models(settings: Settings) -> Models:
+    """The model table, or the shipped one while the home's is broken."""
+    try:
+        return read_models(settings.models)
+    except BadInput:
+        return read_models(SHIPPED)
+
+
+def _sha256(source: _Source, yaml: CampaignFile, rows: Iterable[CsvRow], models: Models) -> str:
+    rows, portraits = tuple(rows), Portraits(source.settings, source.folder)
     used = sorted({portrait_name(row, yaml) for row in rows})
+    # Aurora is left out: campaigns from before there were other models keep their hash.
+    others = {model_name(row, yaml) for row in rows} - {DEFAULT_MODEL}
+    also = {"models": {each.name: asdict(each) for each in models.rows if each.name in others}} if others else {}
     return key_of(
         campaign_yaml=_hex(source.yaml_bytes),
         scripts_csv=_hex(source.csv_bytes),
         portraits={name: portraits.sha256(name) for name in used if name},
+        **also,
     )
 
 

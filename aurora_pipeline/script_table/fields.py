@@ -10,15 +10,16 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from ..gear import strict_csv, voices
+from ..models import DEFAULT_MODEL, INPUTS, Model, Models
 
 Check = Callable[[str], object]
 
-FIELDS = ("portrait", "voice", "language", "resolution", "prompt", "guidance_scale", "audio_guidance_scale")
-RESOLUTIONS = ("480p", "720p")
-# What is used when neither row nor campaign says so; scales and resolution are Aurora's documented defaults.
+FIELDS = ("portrait", "voice", "language", "model", *INPUTS)
+# What is used when neither row nor campaign says so; scales are Aurora's documented defaults. The resolution is the
+# model's own default.
 FALLBACKS = {
     "voice": voices.DEFAULT_VOICE,
-    "resolution": "720p",
+    "model": DEFAULT_MODEL,
     "guidance_scale": "1",
     "audio_guidance_scale": "2",
 }
@@ -72,7 +73,7 @@ def spoken_text(text: str) -> str:
 
 
 def prompt(text: str) -> str:
-    """Aurora's prompt."""
+    """The model's prompt."""
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise ValueError(f"has {len(text):,} characters; {MAX_PROMPT_CHARACTERS:,} is the most")
     _assert_clean(text)
@@ -104,15 +105,17 @@ def spoken_language(voice_name: str, asked: str) -> str:
     raise ValueError(f"is '{asked}', but the voice '{voice_name}' speaks {found.language}; voices for it: {able}")
 
 
-def resolution(text: str) -> str:
-    """One of Aurora's two."""
-    if text not in RESOLUTIONS:
-        raise ValueError(f"is '{text}'; use {' or '.join(RESOLUTIONS)}")
+def resolution(text: str, model: Model) -> str:
+    """One of the model's."""
+    if text not in model.resolutions:
+        choice = " or ".join(sorted(model.resolutions, key=lambda known: int(known[:-1])))
+        whose = "" if model.name == DEFAULT_MODEL else f" with the model '{model.name}'"
+        raise ValueError(f"is '{text[:40]}'; use {choice}{whose}")
     return text
 
 
 def scale(text: str) -> Decimal:
-    """One of Aurora's guidance scales."""
+    """One of the guidance scales."""
     number = plain_number(text, example="1.5")
     if not 0 <= number <= MAX_SCALE:
         raise ValueError(f"is {text}; use a number from 0 to {MAX_SCALE}")
@@ -143,12 +146,32 @@ def _assert_clean(text: str) -> None:
         raise ValueError(f"still holds the placeholder {placeholder.group()[:40]!r}; fill it in")
 
 
-CHECKS: dict[str, Check] = {
-    "portrait": portrait,
-    "voice": voice,
-    "language": language,
-    "resolution": resolution,
-    "prompt": prompt,
-    "guidance_scale": scale,
-    "audio_guidance_scale": scale,
-}
+def approved(text: str) -> bool | None:
+    """A row's own word on being bought."""
+    words = {"": None, "yes": True, "no": False}
+    if text.casefold() not in words:
+        raise ValueError(f"is '{text[:40]}'; write yes or no, or leave it empty")
+    return words[text.casefold()]
+
+
+def checks(models: Models) -> dict[str, Check]:
+    """Every field's check, where the models are those of one table. A row's resolution is checked against its model."""
+
+    def model(text: str) -> str:
+        return models.named(text).name
+
+    def any_resolution(text: str) -> str:
+        if text not in models.resolutions:
+            raise ValueError(f"is '{text[:40]}'; use {' or '.join(models.resolutions)}")
+        return text
+
+    return {
+        "portrait": portrait,
+        "voice": voice,
+        "language": language,
+        "model": model,
+        "resolution": any_resolution,
+        "prompt": prompt,
+        "guidance_scale": scale,
+        "audio_guidance_scale": scale,
+    }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from ..models import DEFAULT_MODEL
+
 
 @dataclass(frozen=True)
 class Script:
@@ -13,6 +15,8 @@ class Script:
 
     ``guidance_scale`` and ``audio_guidance_scale`` are Aurora's, 0 to 5. ``portrait`` is as written by the user;
     ``portrait_sha256`` is the portrait's bytes as they lie on disk. ``line`` is the row's line in scripts.csv.
+    ``model`` is a name of the model table; ``resolution`` is ``any`` and ``prompt`` None where the model has none.
+    ``approved`` is the row's own word on buying it: yes, no, or None where it says nothing.
     """
 
     campaign: str
@@ -27,6 +31,8 @@ class Script:
     guidance_scale: Decimal
     audio_guidance_scale: Decimal
     line: int
+    model: str = DEFAULT_MODEL
+    approved: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ class DeliverySettings:
 class Campaign:
     """A folder of ``data/campaigns``. ``name`` is the folder's name: the partition key and the key everywhere.
 
-    ``sha256`` covers campaign.yaml, scripts.csv and every portrait used: equal hashes mean equal work.
+    ``sha256`` covers campaign.yaml, scripts.csv, every portrait and every other model than Aurora used: equal hashes
+    mean equal work. ``approval`` is ``required`` when a person must approve each row before it is bought, else ``no``;
+    ``portrait_check`` is ``hold`` when a portrait the face finder doubts is not bought, or ``warn``.
     """
 
     name: str
@@ -57,3 +65,5 @@ class Campaign:
     delivery: DeliverySettings
     scripts: tuple[Script, ...]
     sha256: str
+    approval: str = "no"
+    portrait_check: str = "hold"

@@ -8,12 +8,13 @@ from decimal import Decimal
 
 from ..errors import Problem
 from ..gear import strict_csv
+from ..models import DEFAULT_MODEL, INPUTS, Model, Models
 from . import fields
 from .campaign_yaml import CampaignFile
 from .portraits import Portraits
 from .records import Script
 
-COLUMNS = strict_csv.Columns(("clip_id", "text"), fields.FIELDS)
+COLUMNS = strict_csv.Columns(("clip_id", "text"), (*fields.FIELDS, "approved"))
 
 
 def read_rows(content: bytes, *, file: str) -> strict_csv.CsvTable:
@@ -29,11 +30,17 @@ def portrait_name(row: strict_csv.CsvRow, defaults: CampaignFile) -> str:
     return row.cells.get("portrait", "").strip() or defaults.defaults.get("portrait", "")
 
 
+def model_name(row: strict_csv.CsvRow, defaults: CampaignFile) -> str:
+    """The model a row asks for: its own, else the campaign's, else Aurora."""
+    return row.cells.get("model", "").strip() or defaults.defaults.get("model", DEFAULT_MODEL)
+
+
 class ScriptReader:
     """Turns rows into `Script`s and collects what is wrong with them."""
 
-    def __init__(self, campaign: str, file: str, yaml: CampaignFile, portraits: Portraits) -> None:
+    def __init__(self, campaign: str, file: str, yaml: CampaignFile, portraits: Portraits, models: Models) -> None:
         self.campaign, self.file, self.yaml, self.portraits = campaign, file, yaml, portraits
+        self.models, self.checks = models, fields.checks(models)
         self.problems: list[Problem] = []
 
     def scripts(self, rows: Iterable[strict_csv.CsvRow]) -> tuple[Script, ...]:
@@ -46,7 +53,10 @@ class ScriptReader:
         before = len(self.problems)
         clip_id = self._checked(row, "clip_id", fields.clip_id, row.cells["clip_id"].strip())
         text = self._checked(row, "text", fields.spoken_text, row.cells["text"])
-        said = {name: self._field(row, name) for name in fields.FIELDS}
+        said = {name: self._field(row, name) for name in fields.FIELDS if name not in INPUTS}
+        model = self.models.named(str(said["model"])) if said["model"] else None
+        said |= {name: self._input(row, name, model) for name in INPUTS}
+        approved = self._checked(row, "approved", fields.approved, row.cells.get("approved", "").strip())
         language = self._language(row, said)
         portrait = str(said["portrait"] or "")
         self._look_at_portrait(row, portrait)
@@ -65,6 +75,8 @@ class ScriptReader:
             guidance_scale=Decimal(str(said["guidance_scale"])),
             audio_guidance_scale=Decimal(str(said["audio_guidance_scale"])),
             line=row.line,
+            model=str(said["model"]),
+            approved=None if approved is None else bool(approved),
         )
 
     def _add(self, row: strict_csv.CsvRow, column: str, sentence: str) -> None:
@@ -81,11 +93,37 @@ class ScriptReader:
         """The row's own value, else the campaign's (already checked), else the documented one."""
         own = row.cells.get(name, "").strip()
         if own:
-            return self._checked(row, name, fields.CHECKS[name], own)
+            return self._checked(row, name, self.checks[name], own)
         if name in self.yaml.broken:
             return None
         text = self.yaml.defaults.get(name, fields.FALLBACKS.get(name, ""))
-        return fields.CHECKS[name](text) if text else None
+        return self.checks[name](text) if text else None
+
+    def _input(self, row: strict_csv.CsvRow, name: str, model: Model | None) -> object:
+        """A field that models differ in. A default the row's model has no use for is left out; its own cell is not."""
+        own = row.cells.get(name, "").strip()
+        if model is None:
+            return self._checked(row, name, self.checks[name], own) if own else None
+        if not model.takes(name):
+            if own:
+                self._add(row, name, f"is filled in, but the model '{model.name}' has no {name}; empty this cell")
+            return model.default_resolution if name == "resolution" else fields.FALLBACKS.get(name)
+        if name == "resolution":
+            return self._resolution(row, own, model)
+        found = self._field(row, name)
+        if name in model.required and not found and not own and name not in self.yaml.broken:
+            self._add(row, name, f"is empty, but the model '{model.name}' needs a {name}; write one")
+        return found
+
+    def _resolution(self, row: strict_csv.CsvRow, own: str, model: Model) -> object:
+        if own or "resolution" in self.yaml.broken:
+            return self._checked(row, "resolution", lambda text: fields.resolution(text, model), own) if own else None
+        default = self.yaml.defaults.get("resolution", model.default_resolution)
+        try:
+            return fields.resolution(default, model)
+        except ValueError as error:
+            self._add(row, "resolution", f"by campaign.yaml's default {error}")
+            return None
 
     def _language(self, row: strict_csv.CsvRow, said: dict[str, object]) -> str:
         """The language tag of the row's voice, when that voice speaks what was asked for."""

@@ -19,11 +19,15 @@ name: {title}
 # The most this campaign may ever spend, in US dollars. Without it nothing can be bought (drafts are free).
 budget_usd: 10
 
+# approval: required      # every row waits for a person's yes (aurora approve, or a column `approved`); default no
+# portrait_check: warn    # buy even when not exactly one face is found on a portrait (drawn, animal); default hold
+
 # What a row of scripts.csv uses when its own cell is empty. A column of the same name overrides it for that row.
 defaults:
   portrait: {portrait}           # a file in this folder or in data/avatars, with or without its extension
   voice: heart
   # language: en-US       # the voice's own when left out
+  # model: aurora         # or another name of data/models.csv, such as kling-avatar or fabric
   resolution: 480p        # 480p or 720p
   # prompt: "Studio interview, medium close-up, soft light, steady eye-contact."
   # guidance_scale: 1     # how closely Aurora follows the prompt, 0 to 5

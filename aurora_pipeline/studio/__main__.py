@@ -22,6 +22,9 @@ from fastapi import FastAPI
 from ..errors import AuroraError, StudioFailed
 from .app import Plan, assemble
 from .parts import Studio
+from .scenario import Scenario, read_scenario
+from .terms import Retention
+from .webhooks import DELAYS
 
 CLOSING_SECONDS = 3
 PREDECESSOR_SECONDS = 15  # a studio of the same folder that is just stopping may take this long
@@ -32,9 +35,23 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, url: str) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=CLOSING_SECONDS, ws="none")
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=CLOSING_SECONDS,
+                ws="none",
+                date_header=False,  # `breaking.Dated` writes it
+            )
         )
         self.app, self.url = app, url
+
+    def drop(self, client: tuple[str, int]) -> None:
+        """Close the connection that comes from this address, whatever is under way on it."""
+        for connection in self.server_state.connections:
+            transport = getattr(connection, "transport", None)
+            if transport is not None and getattr(connection, "client", None) == client:
+                transport.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -72,9 +89,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one (default)")
     parser.add_argument("--workers", type=int, default=2, help="videos rendered at the same time (default 2)")
     parser.add_argument("--exit-when-unused", action="store_true", help="stop by itself when nobody holds a lease")
+    parser.add_argument("--instant", action="store_true", help="still DRAFT cards at next to no CPU: for load tests")
+    parser.add_argument("--latency", type=float, default=0.0, help="with --instant: seconds a request takes")
+    parser.add_argument("--concurrency", type=int, help="with --instant: at the same time (default --workers)")
+    parser.add_argument("--scenario", type=Path, help="YAML file of faults to inject (see studio/scenario.py)")
+    parser.add_argument(
+        "--keep-results", type=_three_seconds, default=Retention(), metavar="STORED,UNSTORED,LARGE",
+        help="seconds a result can be fetched: with its payload stored, without, without and large (as at fal)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--webhook-delays", type=_delays, default=DELAYS, metavar="SECONDS,...",
+        help="seconds before each repetition of a webhook that was not taken (default: ten in two hours)",
+    )  # fmt: skip
     default = shlex.join([sys.executable, "-m", "aurora_pipeline.studio.head.worker"])
     parser.add_argument("--worker-command", default=default, help="another renderer that speaks the worker's lines")
     return parser
+
+
+def _delays(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(",") if part)
+
+
+def _three_seconds(text: str) -> Retention:
+    stored, unstored, large = map(float, text.split(","))
+    return Retention(stored, unstored, large)
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -85,12 +123,20 @@ def _serve(options: argparse.Namespace) -> None:
         def close() -> None:
             server.should_exit = True
 
+        def drop(client: tuple[str, int]) -> None:
+            server.drop(client)
+
         plan = Plan(
             folder=options.folder.absolute(),
             price_book=options.price_book.absolute(),
             worker_command=shlex.split(options.worker_command),
-            workers=max(1, options.workers),
+            workers=max(1, (options.instant and options.concurrency) or options.workers),
+            instant_seconds=options.latency if options.instant else None,
             close_when_unused=close if options.exit_when_unused else None,
+            scenario=_scenario(options.scenario),
+            retention=options.keep_results,
+            webhook_delays=options.webhook_delays,
+            drop=drop,
         )
         server = Server(assemble(plan), f"http://127.0.0.1:{listener.getsockname()[1]}")
         # uvicorn stops in order on these signals, then raises them again for whoever was there before it
@@ -99,6 +145,10 @@ def _serve(options: argparse.Namespace) -> None:
         server.run(sockets=[listener])
         if not server.started:
             raise StudioFailed("The studio could not open; the reason is above.")
+
+
+def _scenario(file: Path | None) -> Scenario:
+    return Scenario() if file is None else read_scenario(file.read_bytes(), file=str(file))
 
 
 def _failed(sentence: str) -> int:

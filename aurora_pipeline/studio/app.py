@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,60 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.security import APIKeyHeader
 
 from .. import __version__
-from . import platform_routes, queue_routes, storage_routes
+from . import fault_routes, platform_routes, queue_routes, storage_routes
 from .book import Book
+from .breaking import Breaking, Dated, Drop
+from .faults import Faults
 from .gate import Gate
+from .instant import Cards, InstantWorker
 from .jobs import Jobs
 from .leases import Leases
+from .models import document
 from .parts import Studio, TheStudio
 from .pricing import Prices
-from .renderer import Worker
+from .renderer import Renderer, Worker
+from .scenario import Scenario
 from .storage import Files
+from .terms import Retention
+from .webhooks import DELAYS, Outbox, SigningKey
 
 DESCRIPTION = """
-A local stand-in for fal: the same HTTP, free drafts. Every fal host is a path prefix here, and any key will do:
-press *Authorize* and enter `Key local-studio`.
+A local stand-in for fal: the same HTTP, free drafts. Every fal host is a path prefix here, and any key will do
+(one that begins with `ordinary` may not see bills): press *Authorize* and enter `Key local-studio`.
 """
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a studio is started with. ``close`` asks the server to stop; None keeps it until it is told to."""
+    """What a studio is started with.
+
+    ``close_when_unused`` asks the server to stop; None keeps it until it is told to. ``drop`` closes the connection of
+    a client's address without a word, for scenarios. ``instant_seconds`` is what a request takes when cards are made
+    in place of talking heads.
+    """
 
     folder: Path
     price_book: Path
     worker_command: Sequence[str]
     workers: int = 2
     close_when_unused: Callable[[], None] | None = None
+    instant_seconds: float | None = None
+    scenario: Scenario = field(default_factory=Scenario)
+    retention: Retention = field(default_factory=Retention)
+    webhook_delays: Sequence[float] = DELAYS
+    drop: Drop = lambda client: None
 
 
 def assemble(plan: Plan) -> FastAPI:
     """The application; its parts open with it and close with it. Raises an `AuroraError` for an unusable price book."""
-    prices = Prices(plan.price_book)
+    prices, faults = Prices(plan.price_book), Faults(plan.scenario)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        book = Book(plan.folder / "studio.sqlite")
-        app.state.studio = studio = _studio(plan, book, prices)
+        book = Book(plan.folder / "studio.sqlite", plan.retention)
+        app.state.studio = studio = _studio(plan, book, prices, faults)
         await studio.jobs.start()
+        await studio.outbox.start()
         watch = asyncio.create_task(_watch(studio.leases, plan.close_when_unused))
         try:
             yield
@@ -60,11 +78,12 @@ def assemble(plan: Plan) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await watch
             await studio.jobs.stop()
+            await studio.outbox.stop()
             book.close()
 
     def is_upload_token(token: str) -> bool:
         studio: Studio = app.state.studio
-        return studio.book.is_token(token)
+        return studio.book.files.is_token(token)
 
     key = APIKeyHeader(name="Authorization", auto_error=False, description="`Key` and any word, such as Key local")
     app = FastAPI(
@@ -75,20 +94,33 @@ def assemble(plan: Plan) -> FastAPI:
         dependencies=[Security(key)],
         redoc_url=None,
     )
+    app.add_middleware(Breaking, faults=faults, drop=plan.drop)
     app.add_middleware(Gate, is_upload_token=is_upload_token)
+    app.add_middleware(Dated)
     for routes in (queue_routes.router, queue_routes.run_router, storage_routes.router, platform_routes.router, router):
         app.include_router(routes)
+    app.include_router(fault_routes.router)
+    document(app, prices.served)
     return app
 
 
-def _studio(plan: Plan, book: Book, prices: Prices) -> Studio:
+def _studio(plan: Plan, book: Book, prices: Prices, faults: Faults) -> Studio:
     bench = plan.folder / "bench"  # half-made files; on the same disk as the finished ones
     shutil.rmtree(bench, ignore_errors=True)
     bench.mkdir(parents=True)
-    files = Files(plan.folder / "files", book)
-    workers = [Worker(plan.worker_command) for _ in range(plan.workers)]
-    jobs = Jobs(book=book, files=files, prices=prices, workers=workers, bench=bench)
-    return Studio(book=book, files=files, prices=prices, jobs=jobs, leases=Leases())
+    files = Files(plan.folder / "files", book.files)
+    workers = _renderers(plan)
+    jobs = Jobs(book=book, files=files, prices=prices, workers=workers, bench=bench, faults=faults)
+    key = SigningKey.of(plan.folder / "webhook_key.pem")
+    outbox = Outbox(book, key, news=jobs.webhooks, delays=plan.webhook_delays, faults=faults)
+    return Studio(book=book, files=files, prices=prices, jobs=jobs, leases=Leases(), faults=faults, outbox=outbox)
+
+
+def _renderers(plan: Plan) -> list[Renderer]:
+    if plan.instant_seconds is None:
+        return [Worker(plan.worker_command) for _ in range(plan.workers)]
+    cards = Cards()
+    return [InstantWorker(cards, plan.instant_seconds) for _ in range(plan.workers)]
 
 
 async def _watch(leases: Leases, close: Callable[[], None] | None) -> None:
@@ -105,6 +137,12 @@ async def health(studio: TheStudio) -> dict[str, Any]:
     if studio.leases.is_closing:
         raise HTTPException(503, "The studio is stopping.")
     return {"ok": True, "pid": os.getpid(), "version": __version__}
+
+
+@router.get("/rest.fal.ai/.well-known/jwks.json", tags=["rest.fal.ai and v3.fal.media"])
+async def webhook_keys(studio: TheStudio) -> dict[str, Any]:
+    """The public key that webhooks are signed with (Ed25519)."""
+    return studio.outbox.key.jwks()
 
 
 @router.get("/_studio/lease")

@@ -1,49 +1,45 @@
-"""Requests, logs, bills and files' names, in one SQLite file that survives a restart.
+"""Requests, logs and bills, in one SQLite file that survives a restart (`book_tables` says what of it).
 
-Used from the event loop's thread only, so one connection serves. WAL with synchronous=NORMAL: a killed process loses
-nothing; a power cut may lose the last moments of free drafts.
+``files`` and ``deliveries`` are the same file's other chapters.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from .aurora import Refusal
+from .book_tables import as_moment, as_text, now, open_tables
+from .deliveries import Deliveries
+from .file_book import FileBook
 from .pricing import Bill
+from .refusals import Refusal
+from .terms import Retention, Terms
 
 State = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE, endpoint TEXT NOT NULL,
-    state TEXT NOT NULL, arguments TEXT NOT NULL, sent_at TEXT NOT NULL, started_at TEXT, ended_at TEXT,
-    status_code INTEGER, video TEXT, refusal TEXT, error TEXT, error_type TEXT);
-CREATE INDEX IF NOT EXISTS requests_by_state ON requests (state, seq);
-CREATE TABLE IF NOT EXISTS logs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, at TEXT NOT NULL, level TEXT NOT NULL,
-    message TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS logs_by_request ON logs (request_id, seq);
-CREATE TABLE IF NOT EXISTS bills (
-    request_id TEXT PRIMARY KEY, resolution TEXT NOT NULL, video_seconds REAL NOT NULL,
-    billable_seconds INTEGER NOT NULL, usd_per_second TEXT NOT NULL, usd TEXT NOT NULL, price_source TEXT NOT NULL,
-    at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS files (
-    file_id TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT NOT NULL, signature TEXT NOT NULL,
-    at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, expires_at TEXT NOT NULL);
-"""
+REQUEST = (
+    "INSERT INTO requests (request_id, endpoint, state, arguments, sent_at, rank, start_before, webhook, terms) VALUES "
+    "(:request_id, :endpoint, 'IN_QUEUE', :arguments, :sent_at, :rank, :start_before, :webhook, :terms)"
+)
+BILL = (
+    "INSERT INTO bills (request_id, resolution, video_seconds, billable_seconds, usd_per_second, usd, price_source, "
+    "at, unit_price, billable_units) VALUES (:request_id, :resolution, :video_seconds, :billable_seconds, "
+    ":usd_per_second, :usd, :price_source, :at, :unit_price, :billable_units)"
+)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One queue request. ``video`` is the file id of its result; ``refusal`` its answer when it failed."""
+    """One queue request. ``video`` is the file id of its result; ``refusal`` its answer when it failed.
+
+    ``attempts`` counts the runners that it was given to; ``expires_at`` is when its result is gone.
+    """
 
     seq: int
     request_id: str
@@ -55,6 +51,14 @@ class Request:
     ended_at: datetime | None
     video: str | None
     refusal: Refusal | None
+    terms: Terms
+    attempts: int
+    expires_at: datetime | None
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its result can no longer be fetched."""
+        return self.expires_at is not None and self.expires_at <= now()
 
     @property
     def status_code(self) -> int | None:
@@ -71,42 +75,63 @@ class Request:
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """A file's public facts; its bytes are in `storage.Files`."""
+class Listing:
+    """Which requests are asked for: sent from ``start`` to before ``end``; an empty text asks for every one.
 
-    file_id: str
-    name: str
-    content_type: str
-    signature: str
+    ``status`` is success, user_error (4xx) or error (5xx).
+    """
+
+    endpoints: Sequence[str]
+    start: datetime
+    end: datetime
+    status: str = ""
+    request_id: str = ""
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class Billed:
+    """A request's bill, and when it was written."""
+
+    request_id: str
+    endpoint: str
+    bill: Bill
+    at: datetime
 
 
 class Book:
     """The studio's memory. Every method is one transaction."""
 
-    def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(SCHEMA)
+    def __init__(self, file: Path, retention: Retention | None = None) -> None:
+        self._db = open_tables(file)
+        self.retention = retention or Retention()
+        self._unwritten_logs: list[tuple[str, str, str, str]] = []
+        self.files = FileBook(self._db)
+        self.deliveries = Deliveries(self._db)
 
     def close(self) -> None:
+        self._write_logs()
         self._db.close()
 
     # ---- requests
-    def add(self, request_id: str, endpoint: str, arguments: Any, refusal: Refusal | None) -> Request:
+    def add(
+        self, request_id: str, endpoint: str, arguments: Any, refusal: Refusal | None, terms: Terms | None = None
+    ) -> Request:
         """Take a request in; one that is refused at once is COMPLETED from the start, as at fal."""
+        terms, sent_at = terms or Terms(), now()
+        start_before = terms.start_before(sent_at)
+        facts = {
+            "request_id": request_id,
+            "endpoint": endpoint,
+            "arguments": json.dumps(arguments),
+            "sent_at": as_text(sent_at),
+            "rank": terms.rank,
+            "start_before": as_text(start_before) if start_before else None,
+            "webhook": terms.webhook,
+            "terms": json.dumps(asdict(terms)),
+        }
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "INSERT INTO requests (request_id, endpoint, state, arguments, sent_at) "
-                "VALUES (?, ?, 'IN_QUEUE', ?, ?)",
-                (request_id, endpoint, json.dumps(arguments), _text(now())),
-            )
+            self._db.execute(REQUEST, facts)
             if refusal:
                 self._end(request_id, refusal=refusal)
         return self.require(request_id)
@@ -122,76 +147,126 @@ class Book:
         return request
 
     def take_next(self) -> Request | None:
-        """The longest-waiting request, now IN_PROGRESS; None when nothing waits."""
+        """The request that is next in line, now IN_PROGRESS; None when nothing waits that may still start."""
         rows = self._db.execute(
-            "UPDATE requests SET state = 'IN_PROGRESS', started_at = ? WHERE seq = "
-            "(SELECT seq FROM requests WHERE state = 'IN_QUEUE' ORDER BY seq LIMIT 1) RETURNING *",
-            (_text(now()),),
+            "UPDATE requests SET state = 'IN_PROGRESS', started_at = :now, attempts = attempts + 1, "
+            "start_before = NULL WHERE seq = (SELECT seq FROM requests WHERE state = 'IN_QUEUE' "
+            "AND (start_before IS NULL OR start_before > :now) ORDER BY rank, seq LIMIT 1) RETURNING *",
+            {"now": as_text(now())},
         ).fetchall()  # to the end: a RETURNING statement commits when it is exhausted
         return _request(rows[0]) if rows else None
+
+    def waited_too_long(self) -> list[Request]:
+        """What still waits although it had to start before now."""
+        rows = self._db.execute(
+            "SELECT * FROM requests WHERE state = 'IN_QUEUE' AND start_before <= ?", (as_text(now()),)
+        )
+        return [_request(row) for row in rows]
+
+    def next_deadline(self) -> datetime | None:
+        """When the next waiting request has waited too long; None when none of them has a deadline."""
+        row = self._db.execute("SELECT min(start_before) AS at FROM requests WHERE state = 'IN_QUEUE'").fetchone()
+        return as_moment(row["at"])
 
     def put_back_unfinished(self) -> int:
         """What a dead process was rendering waits again, at its old place; returns how many."""
         return self._db.execute(
-            "UPDATE requests SET state = 'IN_QUEUE', started_at = NULL WHERE state = 'IN_PROGRESS'"
+            "UPDATE requests SET state = 'IN_QUEUE', started_at = NULL, attempts = attempts - 1 "
+            "WHERE state = 'IN_PROGRESS'"  # the attempt was cut off, not lost by its worker
         ).rowcount
+
+    def put_back(self, request_id: str) -> None:
+        """A rendering that was lost waits again, at its old place."""
+        self._db.execute(
+            "UPDATE requests SET state = 'IN_QUEUE', started_at = NULL WHERE request_id = ? AND state = 'IN_PROGRESS'",
+            (request_id,),
+        )
 
     def position(self, request: Request) -> int:
         """How many requests wait before this one."""
         found = self._db.execute(
-            "SELECT count(*) FROM requests WHERE state = 'IN_QUEUE' AND seq < ?", (request.seq,)
+            "SELECT count(*) FROM requests WHERE state = 'IN_QUEUE' AND (rank, seq) < (?, ?)",
+            (request.terms.rank, request.seq),
         ).fetchone()
         return int(found[0])
 
-    def complete(self, request_id: str, video: str, bill: Bill) -> None:
-        """Result and bill in one transaction: neither without the other, and never two bills."""
+    def complete(self, request_id: str, video: str, bill: Bill | None) -> None:
+        """Result and bill in one transaction: neither without the other, and never two bills.
+
+        Without a bill only when a scenario says so.
+        """
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._end(request_id, video=video)
-            facts = (
-                bill.resolution,
-                bill.video_seconds,
-                bill.billable_seconds,
-                str(bill.usd_per_second),
-                str(bill.usd),
-            )
-            self._db.execute(
-                "INSERT INTO bills VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (request_id, *facts, bill.price_source, _text(now())),
-            )
+            self._charge(request_id, bill)
 
-    def fail(self, request_id: str, refusal: Refusal) -> None:
+    def fail(self, request_id: str, refusal: Refusal, bill: Bill | None = None) -> None:
+        """A failure, and what it costs all the same: nothing, unless a scenario says so."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._end(request_id, refusal=refusal)
+            self._charge(request_id, bill)
+
+    def _charge(self, request_id: str, bill: Bill | None) -> None:
+        if bill is None:
+            return
+        facts = {**vars(bill), "request_id": request_id, "at": as_text(now())}
+        facts |= {name: str(facts[name]) for name in ("usd_per_second", "usd", "unit_price", "billable_units")}
+        self._db.execute(BILL, facts)
 
     def _end(self, request_id: str, *, video: str | None = None, refusal: Refusal | None = None) -> None:
-        told = (refusal.status_code, json.dumps(refusal.body), refusal.error, refusal.error_type) if refusal else None
-        self._db.execute(
-            "UPDATE requests SET state = 'COMPLETED', ended_at = ?, video = ?, status_code = ?, refusal = ?, "
-            "error = ?, error_type = ? WHERE request_id = ? AND state <> 'COMPLETED'",
-            (_text(now()), video, *(told or (200, None, None, None)), request_id),
+        self._write_logs()
+        body = json.dumps(refusal.body) if refusal else None
+        told = (refusal.status_code, body, refusal.error, refusal.error_type) if refusal else (200, None, None, None)
+        at = now()
+        expires_at = self._expires_at(request_id, at, len(body or ""))
+        ended = self._db.execute(
+            "UPDATE requests SET state = 'COMPLETED', ended_at = ?, video = ?, expires_at = ?, status_code = ?, "
+            "refusal = ?, error = ?, error_type = ? WHERE request_id = ? AND state <> 'COMPLETED'",
+            (as_text(at), video, as_text(expires_at), *told, request_id),
         )
+        if ended.rowcount:
+            self._db.execute(
+                "INSERT INTO deliveries (request_id, url, next_at) "
+                "SELECT request_id, webhook, ended_at FROM requests WHERE request_id = ? AND webhook <> ''",
+                (request_id,),
+            )
 
-    def listing(self, endpoint: str, *, since: datetime, status: str, limit: int, offset: int) -> list[Request]:
-        """Requests sent to ``endpoint``, newest first; ``status`` is '', 'success', 'user_error' or 'error'."""
+    def _expires_at(self, request_id: str, ended_at: datetime, result_bytes: int) -> datetime:
+        # a video's result names one file and is small; only what a refusal echoes can be large
+        is_stored = self.require(request_id).terms.stores_io
+        return self.retention.expires_at(ended_at, is_stored=is_stored, result_bytes=result_bytes)
+
+    def listing(self, query: Listing, *, limit: int, offset: int) -> list[Request]:
+        """Requests, newest first."""
+        marks = ", ".join("?" * len(query.endpoints))
         rows = self._db.execute(
-            "SELECT * FROM requests WHERE endpoint = ? AND sent_at >= ? AND (? = '' OR ? = CASE "
-            "WHEN status_code < 400 THEN 'success' WHEN status_code < 500 THEN 'user_error' "
-            "WHEN status_code >= 500 THEN 'error' END) ORDER BY seq DESC LIMIT ? OFFSET ?",
-            (endpoint, _text(since), status, status, limit, offset),
+            f"SELECT * FROM requests WHERE endpoint IN ({marks}) AND sent_at >= ? AND sent_at < ? "  # noqa: S608 - question marks only
+            "AND (? = '' OR request_id = ?) AND (? = '' OR ? = CASE WHEN status_code < 400 THEN 'success' "
+            "WHEN status_code < 500 THEN 'user_error' WHEN status_code >= 500 THEN 'error' END) "
+            "ORDER BY seq DESC LIMIT ? OFFSET ?",
+            (
+                *query.endpoints,
+                *(as_text(query.start), as_text(query.end)),
+                *(query.request_id, query.request_id, query.status, query.status),
+                *(limit, offset),
+            ),
         )
         return [_request(row) for row in rows]
 
     # ---- logs
     def log(self, request_id: str, message: str, level: str = "INFO") -> None:
-        self._db.execute(
-            "INSERT INTO logs (request_id, at, level, message) VALUES (?, ?, ?, ?)",
-            (request_id, _text(now()), level, message),
-        )
+        """Written with the request's end, or when asked for: a studio that is killed may lose an entry, no more."""
+        self._unwritten_logs.append((request_id, as_text(now()), level, message))
+
+    def _write_logs(self) -> None:
+        entries, self._unwritten_logs = self._unwritten_logs, []
+        if entries:
+            self._db.executemany("INSERT INTO logs (request_id, at, level, message) VALUES (?, ?, ?, ?)", entries)
 
     def logs(self, request_id: str) -> list[dict[str, Any]]:
         """Log entries in fal's shape."""
+        self._write_logs()
         rows = self._db.execute("SELECT * FROM logs WHERE request_id = ? ORDER BY seq", (request_id,))
         return [
             {"timestamp": row["at"], "message": row["message"], "level": row["level"], "source": "studio", "labels": {}}
@@ -200,51 +275,29 @@ class Book:
 
     # ---- bills
     def bill(self, request_id: str) -> Bill | None:
-        return next((bill for _, bill, _ in self.bills([request_id])), None)
+        return next((billed.bill for billed in self.bills([request_id])), None)
 
-    def bills(self, request_ids: Sequence[str]) -> Iterable[tuple[str, Bill, datetime]]:
-        """Bills of the named requests that have one: request id, bill, when."""
+    def bills(self, request_ids: Sequence[str]) -> list[Billed]:
+        """The bills of the named requests; one that was not billed has none."""
         marks = ", ".join("?" * len(request_ids))
+        return self._billed(f"request_id IN ({marks})", request_ids)
+
+    def bills_between(self, start: datetime, end: datetime) -> list[Billed]:
+        """Every bill from ``start`` to before ``end``."""
+        return self._billed("at >= ? AND at < ?", (as_text(start), as_text(end)))
+
+    def _billed(self, condition: str, values: Sequence[str]) -> list[Billed]:
         rows = self._db.execute(
-            f"SELECT * FROM bills WHERE request_id IN ({marks}) ORDER BY at",  # noqa: S608 - question marks only
-            list(request_ids),
+            f"SELECT bills.*, endpoint FROM bills JOIN requests USING (request_id) WHERE {condition} ORDER BY at",  # noqa: S608 - our own words
+            list(values),
         )
-        return [(row["request_id"], _bill(row), datetime.fromisoformat(row["at"])) for row in rows]
+        return [
+            Billed(row["request_id"], row["endpoint"], _bill(row), datetime.fromisoformat(row["at"])) for row in rows
+        ]
 
     def billed_usd(self) -> Decimal:
         """Everything this studio would have billed so far."""
         return sum((Decimal(row["usd"]) for row in self._db.execute("SELECT usd FROM bills")), Decimal(0))
-
-    # ---- files and upload tokens
-    def add_file(self, file: StoredFile) -> None:
-        self._db.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-            (file.file_id, file.name, file.content_type, file.signature, _text(now())),
-        )
-
-    def file(self, file_id: str) -> StoredFile | None:
-        row = self._db.execute(
-            "SELECT file_id, name, content_type, signature FROM files WHERE file_id = ?", (file_id,)
-        ).fetchone()
-        return StoredFile(*row) if row else None
-
-    def add_token(self, token: str, expires_at: datetime) -> None:
-        self._db.execute("DELETE FROM tokens WHERE expires_at < ?", (_text(now()),))
-        self._db.execute("INSERT INTO tokens VALUES (?, ?)", (token, _text(expires_at)))
-
-    def is_token(self, token: str) -> bool:
-        """Whether an upload token was issued here and still holds."""
-        found = self._db.execute("SELECT 1 FROM tokens WHERE token = ? AND expires_at > ?", (token, _text(now())))
-        return found.fetchone() is not None
-
-
-def _text(moment: datetime) -> str:
-    # one fixed width, so that the text sorts as the moments do
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _request(row: sqlite3.Row) -> Request:
@@ -258,10 +311,13 @@ def _request(row: sqlite3.Row) -> Request:
         state=row["state"],
         arguments=json.loads(row["arguments"]),
         sent_at=datetime.fromisoformat(row["sent_at"]),
-        started_at=_moment(row["started_at"]),
-        ended_at=_moment(row["ended_at"]),
+        started_at=as_moment(row["started_at"]),
+        ended_at=as_moment(row["ended_at"]),
         video=row["video"],
         refusal=refusal,
+        terms=Terms(**json.loads(row["terms"])),
+        attempts=row["attempts"],
+        expires_at=as_moment(row["expires_at"]),
     )
 
 
@@ -273,4 +329,7 @@ def _bill(row: sqlite3.Row) -> Bill:
         usd_per_second=Decimal(row["usd_per_second"]),
         usd=Decimal(row["usd"]),
         price_source=row["price_source"],
+        # bills of the studio's first version knew seconds only
+        unit_price=Decimal(row["unit_price"] or row["usd_per_second"]),
+        billable_units=Decimal(row["billable_units"] or row["billable_seconds"]),
     )

@@ -10,9 +10,10 @@ a foreign Origin, and a missing `Authorization: Key ...`, which no page can send
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -21,15 +22,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 HOSTS = ("queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWN_PATHS = ("/_studio", "/docs", "/openapi.json")
-OPEN_PATHS = ("/", "/docs", "/openapi.json", "/_studio/health")
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/_studio/health", "/rest.fal.ai/.well-known/jwks.json")
+COMPLETE = re.compile(r"/v3\.fal\.media/files/[^/]+/[^/]+/multipart/[^/]+/complete")
+ORDINARY_KEY = "ordinary"
+# `@fal-ai/client` with a proxyUrl sends every request there, and the real target in a header
+PROXY_PATH = "/_studio/proxy"
+TARGET_HEADER = "x-fal-target-url"
 
 
 @dataclass(frozen=True)
 class WayIn:
-    """How a request came in. ``base`` is this server's own URL, empty under a real host name."""
+    """How a request came in. ``base`` is this server's own URL, empty under a real host name.
+
+    ``is_admin`` is false for a key that begins with `ordinary`: it may not see bills.
+    """
 
     path: str
     base: str
+    is_admin: bool = True
 
     def url(self, host: str, path: str) -> str:
         """The URL of ``path`` on one of fal's hosts, reachable the same way."""
@@ -48,6 +58,8 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if scope["path"] == PROXY_PATH:
+            _unwrap(scope, headers.get(TARGET_HEADER, ""))
         way_in = _way_in(scope, headers)
         if way_in is None or _is_foreign(way_in, headers):
             await _refusal(403, "This studio serves its own machine, not other hosts' pages.")(scope, receive, send)
@@ -55,6 +67,8 @@ class Gate:
         if not self._may_enter(scope["method"], way_in, headers):
             await _refusal(401, "Authentication is required to access this application.")(scope, receive, send)
             return
+        if headers.get("authorization", "").startswith(f"Key {ORDINARY_KEY}"):
+            way_in = replace(way_in, is_admin=False)
         scope["path"] = way_in.path
         scope["raw_path"] = way_in.path.encode()
         scope.setdefault("state", {})["way_in"] = way_in
@@ -85,6 +99,14 @@ def _way_in(scope: Scope, headers: Headers) -> WayIn | None:
     return WayIn(path if is_own else f"/fal.run{path}", here)
 
 
+def _unwrap(scope: Scope, target: str) -> None:
+    """Make a request to the proxy path the request it stands for; any but fal's hosts is not found."""
+    there = urlsplit(target)
+    if there.hostname in HOSTS:
+        scope["path"] = f"/{there.hostname}{unquote(there.path)}"
+        scope["query_string"] = there.query.encode()
+
+
 def _is_foreign(way_in: WayIn, headers: Headers) -> bool:
     """Whether a web page of another origin sent this."""
     origin = headers.get("origin")
@@ -96,5 +118,8 @@ def _refusal(code: int, detail: str) -> JSONResponse:
 
 
 def _carries_its_own_permission(method: str, path: str) -> bool:
-    # as at fal: a file's URL is unguessable, and an upload URL is signed (the route checks the signature)
-    return path.startswith("/v3.fal.media/files/") and method in ("GET", "HEAD", "PUT")
+    # as at fal: a file's URL is unguessable, and an upload URL is signed (the route checks the signature); the id of an
+    # upload in parts is its permission
+    if not path.startswith("/v3.fal.media/files/"):
+        return False
+    return method in ("GET", "HEAD", "PUT") or (method == "POST" and bool(COMPLETE.fullmatch(path)))

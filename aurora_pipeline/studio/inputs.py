@@ -1,8 +1,7 @@
 """A job's URLs -> files on disk, checked before a render worker sees them.
 
 Ours are read from disk, the API page's two examples are answered from samples/, `data:` URIs are decoded. Anything else
-is fetched only from addresses of the open internet, which are resolved once and then connected to by number: a job must
-not make the studio read the neighbourhood it runs in.
+is fetched only from addresses of the open internet (`addresses`).
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
-import socket
+import hashlib
+import wave
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urljoin
 
 import httpx
 
-from .aurora import MAX_AUDIO_SECONDS, Refused, refuse
+from .addresses import CannotFetch, pinned
+from .models import Arguments
+from .refusals import Refused, refuse
 from .storage import Files, file_id_of
 
 EXAMPLES = "https://storage.googleapis.com/falserverless/example_inputs/creatify/aurora"
@@ -32,16 +33,19 @@ PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 # Demuxers of plain audio and video files. A playlist format would make us open what the file names.
 SOUNDS = "wav,mp3,ogg,flac,aac,mov,mp4,m4a,matroska,webm,aiff"
 
+KEPT_SIZES = 1024
+_SIZES: dict[bytes, tuple[int, int]] = {}  # of portraits, by their bytes' hash
 
-class CannotFetch(Exception):
-    """Why a URL gave no file; becomes a 422 file_download_error."""
+
+class BrokenPicture(Exception):
+    """The file is no whole picture."""
 
 
 async def fetch(url: str, argument: str, target: Path, files: Files) -> Path:
     """The file behind ``url``: in place when it is on this disk, else written to ``target``. Raises `Refused`."""
     try:
-        if (file_id := file_id_of(url)) and (path := files.path(file_id)):
-            return path
+        if (file_id := file_id_of(url)) and files.knows(file_id):
+            return _ours(file_id, files)
         if url in SAMPLES:
             return SAMPLES[url]
         if url.startswith("data:"):
@@ -57,51 +61,104 @@ async def fetch(url: str, argument: str, target: Path, files: Files) -> Path:
     return target
 
 
-def check_portrait(path: Path, url: str) -> None:
-    """Raises `Refused` (image_load_error) unless the file is a whole picture."""
+def _ours(file_id: str, files: Files) -> Path:
+    path = files.path(file_id)
+    if path is None:
+        raise CannotFetch("it has expired, or was never uploaded")
+    return path
+
+
+def check_portrait(path: Path, asked: Arguments) -> None:
+    """Raises `Refused` unless the file is a whole picture of a size the model takes."""
+    try:
+        width, height = _picture_size(path)
+    except BrokenPicture as error:
+        raise _refuse_image("image_load_error", "The image could not be read; use PNG, JPEG or WebP.", asked) from error
+    least, most = asked.model.min_pixels, asked.model.max_pixels
+    if least is not None and min(width, height) < least:
+        sentence = f"The image is {width}x{height} pixels; each side needs at least {least}."
+        raise _refuse_image("image_too_small", sentence, asked, min_height=least, min_width=least)
+    if most is not None and max(width, height) > most:
+        sentence = f"The image is {width}x{height} pixels; each side may have at most {most}."
+        raise _refuse_image("image_too_large", sentence, asked, max_height=most, max_width=most)
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    """Width and height. Raises `BrokenPicture`. A campaign sends the same few portraits: each is decoded once."""
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    if digest not in _SIZES:
+        if len(_SIZES) >= KEPT_SIZES:
+            _SIZES.clear()
+        _SIZES[digest] = _decoded_size(path)
+    return _SIZES[digest]
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
     from PIL import Image
 
     try:
         with Image.open(path, formats=PICTURES) as picture:
             picture.load()
+            return picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise refuse("image_load_error", "The image could not be read; use PNG, JPEG or WebP.", value=url) from error
+        raise BrokenPicture from error
 
 
-def check_speech(path: Path, url: str) -> float:
-    """Seconds of audio. Raises `Refused` for what is not audio or is longer than Aurora takes."""
-    seconds = _audio_seconds(path, url)
-    if seconds > MAX_AUDIO_SECONDS:
-        raise refuse(
-            "audio_duration_too_long",
-            f"The audio is {seconds:.1f} s long; at most {MAX_AUDIO_SECONDS} s are allowed.",
-            value=url,
-            max_duration=MAX_AUDIO_SECONDS,
-            provided_duration=round(seconds, 3),
-        )
+def _refuse_image(error_type: str, sentence: str, asked: Arguments, **context: int) -> Refused:
+    return refuse(error_type, sentence, argument=asked.model.fields["image"], value=asked.image, **context)
+
+
+def check_speech(path: Path, asked: Arguments) -> float:
+    """Seconds of audio. Raises `Refused` for what is not audio, or is shorter or longer than the model takes."""
+    seconds, least, most = _audio_seconds(path, asked), asked.model.min_seconds, asked.model.max_seconds
+    given = round(seconds, 3)
+    if most is not None and seconds > most:
+        sentence = f"The audio is {seconds:.1f} s long; at most {most:g} s are allowed."
+        raise _refuse_audio("audio_duration_too_long", sentence, asked, max_duration=most, provided_duration=given)
+    if least is not None and seconds < least:
+        sentence = f"The audio is {seconds:.1f} s long; at least {least:g} s are needed."
+        raise _refuse_audio("audio_duration_too_short", sentence, asked, min_duration=least, provided_duration=given)
     return seconds
 
 
-def _audio_seconds(path: Path, url: str) -> float:
+def _wav_seconds(path: Path) -> float:
+    """Seconds of plain whole PCM, at a hundredth of a decoder's cost; 0 for anything else."""
+    try:
+        with wave.open(str(path)) as sound:
+            frames = sound.getnframes()
+            is_whole = len(sound.readframes(frames)) == frames * sound.getnchannels() * sound.getsampwidth()
+            return frames / sound.getframerate() if is_whole else 0.0
+    except (wave.Error, EOFError, ZeroDivisionError):
+        return 0.0
+
+
+def _audio_seconds(path: Path, asked: Arguments) -> float:
+    if plain := _wav_seconds(path):
+        return plain
     import av
 
     whitelists = {"protocol_whitelist": "file", "format_whitelist": SOUNDS}
-    seconds = 0.0
+    seconds, most = 0.0, asked.model.max_seconds
     try:
         with av.open(f"file:{path}", options=whitelists) as container:
-            if container.duration and container.duration / av.time_base > MAX_AUDIO_SECONDS:
+            if most is not None and container.duration and container.duration / av.time_base > most:
                 return container.duration / av.time_base  # its own header says too much: no need to decode hours
             for frame in container.decode(container.streams.audio[0]):
                 seconds += frame.samples / frame.sample_rate
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise _no_speech(url) from error
+        raise _no_speech(asked) from error
     if seconds == 0:
-        raise _no_speech(url)
+        raise _no_speech(asked)
     return seconds
 
 
-def _no_speech(url: str) -> Refused:
-    return refuse("unsupported_audio_format", "The audio could not be read; use WAV, MP3, M4A, OGG or FLAC.", value=url)
+def _no_speech(asked: Arguments) -> Refused:
+    sentence = "The audio could not be read; use WAV, MP3, M4A, OGG or FLAC."
+    return _refuse_audio("unsupported_audio_format", sentence, asked)
+
+
+def _refuse_audio(error_type: str, sentence: str, asked: Arguments, **context: float) -> Refused:
+    return refuse(error_type, sentence, argument=asked.model.fields["audio"], value=asked.audio, **context)
 
 
 def _decoded(uri: str) -> bytes:
@@ -118,37 +175,14 @@ def _decoded(uri: str) -> bytes:
 async def _download(url: str, target: Path) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=FETCH_SECONDS, follow_redirects=False) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            there = httpx.URL(url)
-            pinned = there.copy_with(host=await _open_address(there))
-            names = {"Host": there.netloc.decode("ascii")}
-            request = client.stream("GET", pinned, headers=names, extensions={"sni_hostname": there.host})
+            there = await pinned(url)
+            request = client.stream("GET", there.url, headers=there.headers, extensions=there.extensions)
             async with request as response:
                 if not response.has_redirect_location:
                     await _save(response, target)
                     return
                 url = urljoin(url, response.headers["Location"])
     raise CannotFetch(f"it redirects more than {MAX_REDIRECTS} times")
-
-
-async def _open_address(url: httpx.URL) -> str:
-    """One address of the URL's host. Raises `CannotFetch` unless every address it has is of the open internet."""
-    if url.scheme not in ("http", "https") or not url.host:
-        raise CannotFetch("it is not an http, https or data URL")
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise CannotFetch(f"the host '{url.host}' is not known") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or not all(_is_open(address) for address in addresses):
-        raise CannotFetch(f"the host '{url.host}' is not on the open internet")
-    return addresses[0]
-
-
-def _is_open(address: str) -> bool:
-    number = ipaddress.ip_address(address.partition("%")[0])
-    bare = getattr(number, "ipv4_mapped", None) or number
-    return bool(bare.is_global and not bare.is_multicast)
 
 
 async def _save(response: httpx.Response, target: Path) -> None:

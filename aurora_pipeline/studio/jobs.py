@@ -1,15 +1,15 @@
-"""The queue: first in, first out, as many at once as there are render workers.
+"""The queue: by priority, then first in, first out; as many at once as there are render workers.
 
     IN_QUEUE -> IN_PROGRESS -> COMPLETED      (there is no FAILED: a failed request is COMPLETED with a refusal)
 
 State lives in the book; this module moves it. A request is billed in the transaction that completes it, so a studio
-that dies in the middle renders it again and bills it once.
+that dies in the middle renders it again and bills it once. A worker that dies is tried again, unless the client forbade
+it; fal tries ten times, but a local renderer that died three times on one request dies of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import tempfile
 import uuid
@@ -20,30 +20,24 @@ from typing import Any
 
 from ..gear.probe import probe
 from . import inputs
-from .aurora import BLAMED_ON, Refusal, Refused, cancelled, internal_error, refuse, validate
 from .book import Book, Request
-from .pricing import Prices
-from .renderer import Order, RenderRefused, Worker, WorkerDied
+from .book_tables import now
+from .faults import Faults
+from .models import Arguments, read_arguments
+from .news import News
+from .pricing import Bill, Prices
+from .refusals import BLAMED_ON, Refusal, Refused, cancelled, internal_error, refuse
+from .render_faults import Broken, RenderLost, Trouble
+from .renderer import Order, Renderer, RenderRefused, WorkerDied
+from .request_errors import runner_lost, waited_too_long
 from .storage import Files
+from .terms import Terms
 
 FRAMES_PER_LOG = 25  # one log entry a second of video is enough to watch
 
+ATTEMPTS = 3
+
 log = logging.getLogger(__name__)
-
-
-class News:
-    """Wakes everybody who waits for the next change. Nothing is missed as long as one looks, then waits, in one go."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def tell(self) -> None:
-        told, self._event = self._event, asyncio.Event()
-        told.set()
-
-    async def wait(self, seconds: float | None = None) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
 
 
 @dataclass(frozen=True)
@@ -51,28 +45,38 @@ class Rendered:
     """A finished file, not yet stored; ``seconds`` of its picture as measured."""
 
     file: Path
-    resolution: str
+    asked: Arguments
     seconds: float
+    trouble: Trouble
 
 
 class Jobs:
     """Takes requests in, renders them, answers how they are doing."""
 
-    def __init__(self, *, book: Book, files: Files, prices: Prices, workers: Sequence[Worker], bench: Path) -> None:
+    def __init__(
+        self, *, book: Book, files: Files, prices: Prices, workers: Sequence[Renderer], bench: Path, faults: Faults
+    ) -> None:
         self.book = book
         self.files = files
         self.prices = prices
         self.workers = workers
         self.bench = bench
+        self.faults = faults
         self.news = News()
+        self.webhooks = News()  # of requests that ended and have one to be sent
+        self._deadlines = News()
+        self._calls = asyncio.Semaphore(0)  # one for each submit: it wakes one idle worker, not all of them
         self._renders: dict[str, asyncio.Task[Rendered]] = {}
+        self._deaf: set[str] = set()  # renderings that a scenario makes ignore a cancel
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Put back what a dead studio left unfinished, then begin."""
         if again := self.book.put_back_unfinished():
             log.info("%d unfinished requests are back in the queue", again)
+        self.files.sweep()
         self._loops = [asyncio.create_task(self._work(worker)) for worker in self.workers]
+        self._loops.append(asyncio.create_task(self._give_up_late()))
 
     async def stop(self) -> None:
         """Stop rendering; what was in progress is put back by the next start."""
@@ -82,12 +86,17 @@ class Jobs:
         await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     # ---- what the routes ask
-    def submit(self, endpoint: str, arguments: Any) -> Request:
-        """Take a request in. Arguments that Aurora refuses are answered at the result, as fal does."""
-        read = validate(arguments)
-        request = self.book.add(str(uuid.uuid4()), endpoint, arguments, read if isinstance(read, Refusal) else None)
+    def submit(self, endpoint: str, arguments: Any, terms: Terms | None = None) -> Request:
+        """Take a request in. Arguments that the model refuses are answered at the result, as fal does."""
+        read = self._read(endpoint, arguments)
+        refusal = read if isinstance(read, Refusal) else None
+        request = self.book.add(str(uuid.uuid4()), endpoint, arguments, refusal, terms)
         log.info("%s %s", request.request_id, "refused" if request.refusal else "queued")
         self.news.tell()
+        self._tell_webhook(request)
+        self._calls.release()
+        if request.terms.start_seconds is not None:
+            self._deadlines.tell()
         return request
 
     def cancel(self, request: Request) -> tuple[int, str]:
@@ -98,21 +107,32 @@ class Jobs:
             self._fail(request, cancelled())
             self.news.tell()
             return 200, "OK"
-        if render := self._renders.get(request.request_id):
+        if (render := self._renders.get(request.request_id)) and request.request_id not in self._deaf:
             render.cancel()
         return 202, "CANCELLATION_REQUESTED"
 
+    async def _give_up_late(self) -> None:
+        """End what its client no longer wants to be started."""
+        while True:
+            late = self.book.waited_too_long()
+            for request in late:
+                self._fail(request, waited_too_long(request.terms.start_seconds))
+            if late:
+                self.news.tell()
+            deadline = self.book.next_deadline()
+            await self._deadlines.wait(None if deadline is None else (deadline - now()).total_seconds())
+
     # ---- one worker's life
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, worker: Renderer) -> None:
         while True:
             if request := self.book.take_next():
                 self.news.tell()
                 await self._serve(request, worker)
                 self.news.tell()
             else:
-                await self.news.wait()
+                await self._calls.acquire()
 
-    async def _serve(self, request: Request, worker: Worker) -> None:
+    async def _serve(self, request: Request, worker: Renderer) -> None:
         """Bring one request to its end, whatever happens to it."""
         try:
             with tempfile.TemporaryDirectory(dir=self.bench) as bench:
@@ -122,49 +142,78 @@ class Jobs:
             if loop is not None and loop.cancelling():
                 raise  # the studio stops; the request stays IN_PROGRESS and is put back at the next start
             self._fail(request, cancelled())
+        except RenderLost:
+            self._log(request, "the rendering was lost; it waits again", level="ERROR")
+            self.book.put_back(request.request_id)
         except Refused as refused:
-            self._fail(request, refused.refusal)
+            self._fail(request, refused.refusal, refused.bill if isinstance(refused, Broken) else None)
         except WorkerDied as died:
-            self._fail(request, internal_error(f"The render worker failed: {died}."))
+            self._lose(request, str(died))
         except Exception:  # the queue must outlive any one request; the trace is in the log
             log.exception("%s failed", request.request_id)
             self._fail(request, internal_error("The studio failed; its log says why."))
 
-    async def _cancellable(self, request: Request, worker: Worker, bench: Path) -> Rendered:
+    async def _cancellable(self, request: Request, worker: Renderer, bench: Path) -> Rendered:
         render = asyncio.create_task(self._render(request, worker, bench))
         self._renders[request.request_id] = render
         try:
             return await render
         finally:
             del self._renders[request.request_id]
+            self._deaf.discard(request.request_id)
 
-    async def _render(self, request: Request, worker: Worker, bench: Path) -> Rendered:
-        read = validate(request.arguments)
+    async def _render(self, request: Request, worker: Renderer, bench: Path) -> Rendered:
+        read = self._read(request.endpoint, request.arguments)
         if isinstance(read, Refusal):
             raise Refused(read)
         self._log(request, "fetching image and audio")
-        portrait = await inputs.fetch(read.image_url, "image_url", bench / "portrait", self.files)
-        audio = await inputs.fetch(read.audio_url, "audio_url", bench / "audio", self.files)
-        await asyncio.to_thread(inputs.check_portrait, portrait, read.image_url)
-        seconds = await asyncio.to_thread(inputs.check_speech, audio, read.audio_url)
+        portrait = await inputs.fetch(read.image, read.model.fields["image"], bench / "portrait", self.files)
+        audio = await inputs.fetch(read.audio, read.model.fields["audio"], bench / "audio", self.files)
+        await asyncio.to_thread(inputs.check_portrait, portrait, read)
+        seconds = await asyncio.to_thread(inputs.check_speech, audio, read)
         self._log(request, f"rendering {seconds:.1f} s of speech at {read.resolution}")
-        order = Order(portrait, audio, bench / "output.mp4", read.resolution)
+        trouble = Trouble(self.faults, request.request_id)
+        if trouble.ignores_cancel:
+            self._deaf.add(request.request_id)
+        await trouble.begin(lambda: self.prices.bill(read.model, read.resolution, seconds))
+        order = Order(portrait, audio, bench / "output.mp4", read.drawn_resolution, request.started_at)
         try:
-            await worker.render(order, self._frame_log(request))
+            made = await worker.render(order, self._frame_log(request))
         except RenderRefused as answer:
-            raise _blame(answer, read.model_dump()) from answer
-        measured = await asyncio.to_thread(probe, order.target)
-        return Rendered(order.target, read.resolution, measured.video_seconds)
+            raise _blame(answer, read) from answer
+        if made is None or trouble.strikes:
+            made = await asyncio.to_thread(trouble.spoil, order.target, _picture_seconds)
+        return Rendered(order.target, read, made, trouble)
+
+    def _read(self, endpoint: str, arguments: Any) -> Arguments | Refusal:
+        model = self.prices.model(endpoint)
+        if model is None:  # it was taken out of the table or the price book since
+            return internal_error(f"This studio has no model {endpoint} any more.")
+        return read_arguments(model, arguments)
 
     def _complete(self, request: Request, made: Rendered) -> None:
-        bill = self.prices.bill(made.resolution, made.seconds)
-        self._log(request, f"done: {bill.billable_seconds} s would have cost ${bill.usd}")
-        file = self.files.adopt(made.file, "output.mp4", "video/mp4")
+        bill = made.trouble.billed(self.prices.bill(made.asked.model, made.asked.resolution, made.seconds))
+        self._log(request, f"done: {bill.billable_seconds} s would have cost ${bill.usd}" if bill else "done: no bill")
+        file = self.files.adopt(made.file, "output.mp4", "video/mp4", request.terms.file_seconds)
         self.book.complete(request.request_id, file.file_id, bill)
+        self._tell_webhook(request)
 
-    def _fail(self, request: Request, refusal: Refusal) -> None:
+    def _lose(self, request: Request, why: str) -> None:
+        """A worker died over it: it waits again, at its old place, or fails when that was often enough."""
+        if not request.terms.may_retry or request.attempts >= ATTEMPTS:
+            self._fail(request, runner_lost(why, request.attempts))
+            return
+        self._log(request, f"the render worker failed ({why}); it waits again", level="ERROR")
+        self.book.put_back(request.request_id)
+
+    def _fail(self, request: Request, refusal: Refusal, bill: Bill | None = None) -> None:
         self._log(request, f"{refusal.error_type}: {refusal.error}", level="ERROR")
-        self.book.fail(request.request_id, refusal)
+        self.book.fail(request.request_id, refusal, bill)
+        self._tell_webhook(request)
+
+    def _tell_webhook(self, request: Request) -> None:
+        if request.terms.webhook:
+            self.webhooks.tell()
 
     def _frame_log(self, request: Request) -> Callable[[int, int], None]:
         last = 0
@@ -183,8 +232,14 @@ class Jobs:
         log.info("%s %s", request.request_id, message)
 
 
-def _blame(answer: RenderRefused, arguments: dict[str, Any]) -> Refused:
+def _picture_seconds(file: Path) -> float:
+    return probe(file).video_seconds
+
+
+def _blame(answer: RenderRefused, asked: Arguments) -> Refused:
     """A worker's typed refusal as a 422 when it is about the inputs, else our fault: 500."""
     if answer.error_type not in BLAMED_ON:
         return Refused(internal_error(f"The render worker failed: {answer.sentence}"))
-    return refuse(answer.error_type, answer.sentence, value=arguments[BLAMED_ON[answer.error_type]])
+    ours = BLAMED_ON[answer.error_type]
+    url = asked.image if ours == "image" else asked.audio
+    return refuse(answer.error_type, answer.sentence, argument=asked.model.fields[ours], value=url)

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Request
 
 from .book import Book
+from .faults import Faults
 from .gate import WayIn
 from .jobs import Jobs
 from .leases import Leases
 from .pricing import Prices
 from .storage import Files
+from .webhooks import Outbox
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,23 @@ class Studio:
     prices: Prices
     jobs: Jobs
     leases: Leases
+    faults: Faults
+    outbox: Outbox
 
     def begin_closing(self) -> None:
         """Give no more leases, and let every open stream end by itself."""
         self.leases.is_closing = True
+        self.faults.release()
         self.jobs.news.tell()
 
 
-def _studio(request: Request) -> Studio:
+# Both are coroutines because FastAPI runs plain functions in a thread, which costs far more than they do.
+async def _studio(request: Request) -> Studio:
     studio: Studio = request.app.state.studio
     return studio
 
 
-def _way_in(request: Request) -> WayIn:
+async def _way_in(request: Request) -> WayIn:
     way_in: WayIn = request.state.way_in
     return way_in
 

@@ -1,71 +1,113 @@
-"""queue.fal.run and fal.run: submit, status, result, cancel; and the same job on one open connection."""
+"""queue.fal.run and fal.run: submit, status, result, cancel; and the same job on one open connection.
+
+Beside its arguments a submit may send `?fal_webhook=URL` and the headers X-Fal-Queue-Priority (normal, low),
+X-Fal-Request-Timeout (seconds to start within), X-Fal-Store-IO (0: no payload in the list of requests, and the result
+is kept for an hour), X-Fal-Object-Lifecycle-Preference (how long the video lives) and X-Fal-No-Retry.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from .aurora import ENDPOINT, AuroraInput
+from .answers import QUEUE, NoFile, app_of, links, output
+from .answers import status as status_of
 from .book import Request as QueueRequest
 from .gate import WayIn
 from .parts import CameIn, Studio, TheStudio, json_body
-from .storage import CDN, address
+from .request_errors import headers_of
+from .terms import BadTerms, Terms, documentation, queue_terms
 
-QUEUE = "queue.fal.run"
-APP = "fal-ai/creatify"  # owner and alias: all a request's own URLs name
 LOOK_SECONDS = 1.0  # how often a waiting connection is looked at, to see whether its client is still there
+ENDPOINT = "{endpoint:path}"  # any of the model table
+ONE_REQUEST = f"/{QUEUE}/{{owner}}/{{alias}}/requests/{{request_id}}"
 
 router = APIRouter(tags=["queue.fal.run"])
 run_router = APIRouter(tags=["fal.run"])
-_ARGUMENTS = {"requestBody": {"content": {"application/json": {"schema": AuroraInput.model_json_schema()}}}}
 
 
-@router.post(f"/{QUEUE}/{ENDPOINT}", openapi_extra=_ARGUMENTS)
-async def submit(request: Request, studio: TheStudio, way_in: CameIn) -> JSONResponse:
-    """Put a request in the queue."""
-    taken = studio.jobs.submit(ENDPOINT, await json_body(request))
-    answer = {**_links(taken, way_in), "status": "IN_QUEUE", "gateway_request_id": taken.request_id}
+async def _served(endpoint: str, studio: TheStudio) -> str:
+    if studio.prices.model(endpoint) is None:
+        raise HTTPException(404, f"Application '{endpoint}' not found")
+    return endpoint
+
+
+async def _terms(request: Request, way_in: CameIn, fal_webhook: str = "") -> Terms:
+    try:
+        return queue_terms(request.headers, base=way_in.base, webhook=fal_webhook)
+    except BadTerms as error:
+        raise HTTPException(400, str(error), {"X-Fal-Error-Type": "bad_request"}) from error
+
+
+async def _known(owner: str, alias: str, request_id: str, studio: TheStudio) -> QueueRequest | None:
+    """The request, under its own owner and alias only."""
+    found = studio.book.get(request_id)
+    return found if found and app_of(found.endpoint) == f"{owner}/{alias}" else None
+
+
+async def _found(request_id: str, known: Annotated[QueueRequest | None, Depends(_known)]) -> QueueRequest:
+    if known is None:
+        raise HTTPException(404, f"Request {request_id} not found")
+    return known
+
+
+Served = Annotated[str, Depends(_served)]
+TheTerms = Annotated[Terms, Depends(_terms)]
+TheRequest = Annotated[QueueRequest, Depends(_found)]
+
+
+@router.post(f"/{QUEUE}/{ENDPOINT}", openapi_extra={"parameters": documentation()})
+async def submit(
+    endpoint: Served, request: Request, studio: TheStudio, way_in: CameIn, terms: TheTerms
+) -> JSONResponse:
+    """Put a request in the queue.
+
+    With ``fal_webhook`` its end is posted there: {request_id, gateway_request_id, status (OK, ERROR), payload, error?},
+    signed with the key of rest.fal.ai/.well-known/jwks.json, and again until a 2xx answers (ten times in two hours).
+    """
+    taken = studio.jobs.submit(endpoint, await json_body(request), terms)
+    answer = {**links(taken, way_in), "status": "IN_QUEUE", "gateway_request_id": taken.request_id}
     return _answer(200, {**answer, "queue_position": studio.book.position(taken)}, taken)
 
 
-@router.get(f"/{QUEUE}/{APP}/requests/{{request_id}}/status")
-async def status(request_id: str, studio: TheStudio, way_in: CameIn, logs: bool = False) -> JSONResponse:
+@router.get(f"{ONE_REQUEST}/status")
+async def status(found: TheRequest, studio: TheStudio, way_in: CameIn, logs: bool = False) -> JSONResponse:
     """How a request is doing: 202 while it waits or is rendered, 200 when it is completed."""
-    found = _require(studio, request_id)
-    return _answer(200 if found.state == "COMPLETED" else 202, _status(studio, found, way_in, with_logs=logs), found)
+    told = studio.book.logs(found.request_id) if logs else None
+    return _answer(200 if found.state == "COMPLETED" else 202, status_of(studio.book, found, way_in, logs=told), found)
 
 
-@router.get(f"/{QUEUE}/{APP}/requests/{{request_id}}/status/stream")
-async def status_stream(request_id: str, studio: TheStudio, way_in: CameIn, logs: bool = False) -> StreamingResponse:
-    """The status as server-sent events, one for each change, until the request is completed."""
-    _require(studio, request_id)
-    return StreamingResponse(_events(studio, request_id, way_in, with_logs=logs), media_type="text/event-stream")
+@router.get(f"{ONE_REQUEST}/status/stream")
+async def status_stream(found: TheRequest, studio: TheStudio, way_in: CameIn, logs: bool = False) -> StreamingResponse:
+    """The status as server-sent events, one for each change, until completed; each with what is new of the log."""
+    events = _events(studio, found.request_id, way_in, with_logs=logs)
+    headers = {"x-fal-request-id": found.request_id, "Cache-Control": "no-cache"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-@router.get(f"/{QUEUE}/{APP}/requests/{{request_id}}")
-async def result(request_id: str, studio: TheStudio, way_in: CameIn) -> JSONResponse:
-    """The result; 400 before there is one, the model's own status and body when it failed."""
-    return _result(studio, _require(studio, request_id), way_in)
+@router.get(ONE_REQUEST)
+async def result(found: TheRequest, studio: TheStudio, way_in: CameIn) -> JSONResponse:
+    """The result; 400 before there is one, 404 once it has expired, the model's own status and body when it failed."""
+    return _result(studio, found, way_in)
 
 
-@router.put(f"/{QUEUE}/{APP}/requests/{{request_id}}/cancel")
-async def cancel(request_id: str, studio: TheStudio) -> JSONResponse:
+@router.put(f"{ONE_REQUEST}/cancel")
+async def cancel(found: Annotated[QueueRequest | None, Depends(_known)], studio: TheStudio) -> JSONResponse:
     """Take a request out of the queue, or ask its rendering to stop."""
-    found = studio.book.get(request_id)
     if found is None:
         return JSONResponse({"status": "NOT_FOUND"}, 404)
     code, word = studio.jobs.cancel(found)
     return _answer(code, {"status": word}, found)
 
 
-@run_router.post(f"/fal.run/{ENDPOINT}", openapi_extra=_ARGUMENTS)
-async def run(request: Request, studio: TheStudio, way_in: CameIn) -> JSONResponse:
+@run_router.post(f"/fal.run/{ENDPOINT}")
+async def run(endpoint: Served, request: Request, studio: TheStudio, way_in: CameIn, terms: TheTerms) -> JSONResponse:
     """Render while the client waits. The rendering goes on, and is billed, when the client leaves."""
-    taken = studio.jobs.submit(ENDPOINT, await json_body(request))
+    taken = studio.jobs.submit(endpoint, await json_body(request), terms.once())
     with studio.leases.hold():
         while (now := studio.book.require(taken.request_id)).state != "COMPLETED":
             if studio.leases.is_closing or await request.is_disconnected():
@@ -74,71 +116,38 @@ async def run(request: Request, studio: TheStudio, way_in: CameIn) -> JSONRespon
     return _result(studio, now, way_in)
 
 
-@router.post(f"/{QUEUE}/{{app:path}}", include_in_schema=False)
-@run_router.post("/fal.run/{app:path}", include_in_schema=False)
-async def unknown_app(app: str) -> JSONResponse:
-    """Any other model: the studio has Aurora only. Last, so that it takes what no route above took."""
-    return JSONResponse({"detail": f"Application '{app}' not found"}, 404)
-
-
-def _require(studio: Studio, request_id: str) -> QueueRequest:
-    found = studio.book.get(request_id)
-    if found is None:
-        raise HTTPException(404, f"Request {request_id} not found")
-    return found
-
-
 def _answer(code: int, body: dict[str, Any], request: QueueRequest, **headers: str) -> JSONResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return JSONResponse(body, code, {"x-fal-request-id": request.request_id, **named})
-
-
-def _links(request: QueueRequest, way_in: WayIn) -> dict[str, str]:
-    here = way_in.url(QUEUE, f"/{APP}/requests/{request.request_id}")
-    links = {"response_url": here, "status_url": f"{here}/status", "cancel_url": f"{here}/cancel"}
-    return {"request_id": request.request_id, **links}
-
-
-def _status(studio: Studio, request: QueueRequest, way_in: WayIn, *, with_logs: bool) -> dict[str, Any]:
-    answer: dict[str, Any] = {**_links(request, way_in), "status": request.state}
-    if request.state == "IN_QUEUE":
-        return {**answer, "queue_position": studio.book.position(request)}
-    answer["logs"] = studio.book.logs(request.request_id) if with_logs else None
-    if request.state == "COMPLETED":
-        answer["metrics"] = {"inference_time": request.inference_seconds}
-    if request.refusal:
-        answer |= {"error": request.refusal.error, "error_type": request.refusal.error_type}
-    return answer
+    return JSONResponse(body, code, {"x-fal-request-id": request.request_id, **headers})
 
 
 async def _events(studio: Studio, request_id: str, way_in: WayIn, *, with_logs: bool) -> AsyncIterator[str]:
-    last = ""
+    last, told = "", 0
     with studio.leases.hold():
         while not studio.leases.is_closing:
-            request = _require(studio, request_id)
-            event = json.dumps(_status(studio, request, way_in, with_logs=with_logs))
-            if event != last:
-                yield f"data: {event}\n\n"
+            request = studio.book.require(request_id)
+            # clients collect the entries of one event after another, so each is sent once
+            new = studio.book.logs(request_id)[told:] if with_logs else []
+            event = status_of(studio.book, request, way_in, logs=new if with_logs else None)
+            sign = json.dumps({**event, "logs": None})
+            if new or sign != last:
+                yield f"data: {json.dumps(event)}\n\n"
+                told += len(event.get("logs") or ())
             if request.state == "COMPLETED":
                 return
-            last = event
+            last = sign
             await studio.jobs.news.wait(LOOK_SECONDS)
 
 
 def _result(studio: Studio, request: QueueRequest, way_in: WayIn) -> JSONResponse:
     if request.state != "COMPLETED":
         return _answer(400, {"detail": "Request is still in progress"}, request)
+    if request.has_expired:
+        return _answer(404, {"detail": f"The result of request {request.request_id} has expired"}, request)
     if refusal := request.refusal:
-        return _answer(refusal.status_code, refusal.body, request, x_fal_error_type=refusal.error_type)
+        return _answer(refusal.status_code, refusal.body, request, **headers_of(refusal))
     bill = studio.book.bill(request.request_id)
-    units = {"x_fal_billable_units": str(bill.billable_seconds)} if bill else {}
-    return _answer(200, output(studio, request, way_in), request, **units)
-
-
-def output(studio: Studio, request: QueueRequest, way_in: WayIn) -> dict[str, Any]:
-    """Aurora's answer, with a URL that works the way this request came in."""
-    file = studio.book.file(request.video or "")
-    if file is None:
-        raise HTTPException(500, "The result's file is not recorded.")
-    video = {"file_name": file.name, "content_type": file.content_type, "url": way_in.url(CDN, address(file))}
-    return {"video": video}
+    units = {"x-fal-billable-units": f"{bill.billable_units.normalize():f}"} if bill else {}
+    try:
+        return _answer(200, output(studio.book, request, way_in), request, **units)
+    except NoFile as error:
+        raise HTTPException(500, "The result's file is not recorded.") from error

@@ -14,8 +14,9 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 STALL_SECONDS = 300  # without a line; models load and frames render far faster even on a loaded machine
 STOP_SECONDS = 2
@@ -25,12 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """One video to render. ``target`` is written whole or the order fails."""
+    """One video to render. ``target`` is written whole or the order fails; ``started_at`` is when its job began."""
 
     portrait: Path
     audio: Path
     target: Path
     resolution: str
+    started_at: datetime | None = None
 
     def line(self) -> bytes:
         facts = {"portrait": self.portrait, "audio": self.audio, "target": self.target, "resolution": self.resolution}
@@ -47,6 +49,19 @@ class RenderRefused(Exception):
 
 class WorkerDied(Exception):
     """The worker process ended, stalled or spoke gibberish; the order has no result."""
+
+
+class Renderer(Protocol):
+    """What makes videos, one order at a time."""
+
+    async def render(self, order: Order, on_frame: Callable[[int, int], None]) -> float | None:
+        """Write ``order.target``; seconds of its picture, None when they are to be measured. May be cancelled.
+
+        Raises `RenderRefused` or `WorkerDied`.
+        """
+
+    async def stop(self) -> None:
+        """End whatever it runs."""
 
 
 class Worker:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadSetting, SpeechFailed
+from ..errors import BadSetting, Interrupted, SpeechFailed
 from ..gear import voices
 from ..gear.media_store import MediaStore, key_of
 from ..parallel import Outcome, for_each, gather
@@ -71,6 +71,9 @@ class _Speaker:
         key = _key(engine, voice, script.text)
         with self._turn(key):  # two rows with the same text wait for one synthesis
             kept = self._kept(key)
+            # Between clips, for no engine can be stopped in one: measured, 4 s for the longest text there may be.
+            if kept is None and stop.is_set():
+                raise Interrupted(f"{script.clip_id} was not spoken: the run was asked to stop. Nothing was spent.")
             facts = kept or self._speak_anew(engine, voice, script.text, key)
         self.store.lay_out(facts["sha256"], self._readable(script))
         return _Made(_speech(script, engine, voice, facts), is_new=kept is None)

@@ -8,18 +8,20 @@ reuse, and artifacts and derivations, because a file that was published last wee
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..aurora_videos.reconcile import Reconciliation
+from ..aurora_videos.records import Charge
 from ..errors import WarehouseLost
 from ..settings import Settings
 from .history import remembered
 from .publish import REBUILD_HINT, private_file, publish, publish_lock, writing
 from .records import CampaignFacts, Publication
-from .rows import Row, table_rows
+from .rows import Row, charge_rows, reconciliation_rows, table_rows
 from .statements import TABLES, create_tables, create_views, schema_sha256, statement
 
 if TYPE_CHECKING:
@@ -42,6 +44,28 @@ def load_campaign(settings: Settings, facts: CampaignFacts) -> Publication:
             _assert_ours(settings, connection)
             counts, now = _replace(settings, connection, facts), _sign(connection)
         return Publication(publish(settings), settings.warehouse, now, counts)
+
+
+def load_reconciliations(
+    settings: Settings, reconciliations: Sequence[Reconciliation], charges: Sequence[Charge]
+) -> Publication:
+    """Replace every campaign's reconciliations, bring these charges up to date, and publish.
+
+    Raises as `load_campaign` does.
+    """
+    rows = {"charges": charge_rows(charges), "reconciliations": reconciliation_rows(reconciliations)}
+    file = private_file(settings)
+    with publish_lock(settings):
+        if not file.exists():
+            _assert_nothing_was_published(settings, file)
+        with writing(settings, file) as connection:
+            _assert_ours(settings, connection)
+            connection.execute("DELETE FROM reconciliations")
+            for table, new in rows.items():
+                if new:
+                    _insert(connection, table, new)
+            now = _sign(connection)
+        return Publication(publish(settings), settings.warehouse, now, {table: len(new) for table, new in rows.items()})
 
 
 def rebuild(settings: Settings, all_facts: Iterable[CampaignFacts]) -> Publication:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..aurora_videos.reconcile import Reconciliation
 from ..aurora_videos.records import Charge, StageRun, Video
 from ..deliverables.records import Deliverable, Quality
 from ..script_table.records import Campaign
@@ -19,6 +20,7 @@ class CampaignFacts:
     """Everything that is known of one campaign.
 
     ``charges`` are all charges of this campaign, and those of other campaigns that its videos reuse.
+    ``reconciliations`` are the latest of its charges, and of requests that belong to no campaign.
     """
 
     campaign: Campaign
@@ -29,6 +31,7 @@ class CampaignFacts:
     failures: Sequence[Failure] = ()
     charges: Sequence[Charge] = ()
     stage_runs: Sequence[StageRun] = ()
+    reconciliations: Sequence[Reconciliation] = ()
 
     @property
     def has_its_files(self) -> bool:

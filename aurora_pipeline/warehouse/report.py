@@ -111,7 +111,7 @@ def _render(settings: Settings, facts: CampaignFacts, folder: Path) -> str:
 
 
 def _totals(facts: CampaignFacts, cards: Sequence[ClipCard]) -> dict[str, Any]:
-    charges = [row for row in charge_rows(facts) if row["campaign"] == facts.campaign.name]
+    charges = [row for row in charge_rows(facts.charges) if row["campaign"] == facts.campaign.name]
     paid = _sum(row["paid_usd"] for row in charges)
     held = _sum(row["held_usd"] for row in charges if not row["is_draft"])
     budget = facts.campaign.budget_usd

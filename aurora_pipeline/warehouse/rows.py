@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from ..aurora_videos.reconcile import Reconciliation
 from ..aurora_videos.records import Charge, StageRun, Video
 from ..gear.media_store import MediaStore
 from ..script_table.records import Script
@@ -33,7 +34,7 @@ def table_rows(settings: Settings, facts: CampaignFacts) -> dict[str, list[Row]]
     rows = {"campaigns": [_campaign(facts)]} if facts.has_its_files else {}
     return rows | {
         "clips": _clips(facts),
-        "charges": charge_rows(facts),
+        "charges": charge_rows(facts.charges),
         "artifacts": _artifacts(settings, facts),
         "derivations": _derivations(facts),
         "speech": [{**_plain(s, {"sample_rate": "sample_rate_hz"}), "words": len(s.words)} for s in facts.speeches],
@@ -41,6 +42,7 @@ def table_rows(settings: Settings, facts: CampaignFacts) -> dict[str, list[Row]]
         "deliverables": _deliverables(facts),
         "quality": [_plain(quality, _PIXELS) for quality in facts.quality],
         "runs": [_run(run) for run in facts.stage_runs if run.campaign == facts.campaign.name],
+        "reconciliations": reconciliation_rows(facts.reconciliations),
     }
 
 
@@ -119,9 +121,17 @@ def _reached(clip_id: str, made: Sequence[tuple[set[str], str]]) -> Row:
 
 
 # ---- what was made and paid
-def charge_rows(facts: CampaignFacts) -> list[Row]:
+def charge_rows(charges: Sequence[Charge]) -> list[Row]:
     """Each charge once, also when it was named twice."""
-    return [_charge(charge) for charge in {charge.charge_id: charge for charge in facts.charges}.values()]
+    return [_charge(charge) for charge in {charge.charge_id: charge for charge in charges}.values()]
+
+
+def reconciliation_rows(reconciliations: Sequence[Reconciliation]) -> list[Row]:
+    """What was compared with the provider's bill, and whether somebody should look at it."""
+    return [
+        {**_plain(row), "is_draft": row.provider == FREE_PROVIDER, "needs_a_person": row.needs_a_person}
+        for row in reconciliations
+    ]
 
 
 def _charge(charge: Charge) -> Row:
@@ -274,7 +284,8 @@ def _rendered(facts: CampaignFacts) -> Iterable[Row]:
 
 def _is_made_of(video: Video, script: Script) -> bool:
     """False when the row was edited since, so that its wording is not what was sent."""
-    return (video.portrait_sha256, video.resolution) == (script.portrait_sha256, script.resolution)
+    was, now = (video.portrait_sha256, video.resolution, video.model), (script.portrait_sha256, script.resolution)
+    return was == (*now, script.model)
 
 
 def _mastered(facts: CampaignFacts) -> Iterable[Row]:

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 # In the order they are loaded; `published` is one row about the file itself.
 TABLES = ("campaigns", "clips", "charges", "artifacts", "derivations", "speech", "videos", "deliverables", "quality",
-          "runs", "published")  # fmt: skip
+          "runs", "reconciliations", "published")  # fmt: skip
 _COLUMN = re.compile(r"^    (?P<name>[a-z_0-9]+) [A-Z].*?,? {2}-- (?P<comment>.+)$", re.MULTILINE)
 _REQUIRED = re.compile(r"^    ([a-z_0-9]+) [A-Z].* NOT NULL,? {2}--", re.MULTILINE)
 _PARAMETER = re.compile(r"\$([a-z_][a-z_0-9]*)")

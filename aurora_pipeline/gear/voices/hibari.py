@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpeechFailed
+from ..onnx import keep_quiet
 from . import word_times
 from .engines import Spoken, TimedWord
 from .registry import Voice
@@ -44,6 +45,7 @@ class HibariEngine:
     name = "hibari"
 
     def __init__(self) -> None:
+        keep_quiet()
         from hibari import Hibari
 
         self.version = metadata.version("hibari-tts")
@@ -188,6 +190,7 @@ def _with_voice(outputs: Sequence[Array], voice: Voice) -> list[Array]:
 
 def _session_with_durations(model: Path) -> tuple[Any, bool]:
     """(onnxruntime session, whether its seventh output is the phoneme durations)."""
+    keep_quiet()
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
 

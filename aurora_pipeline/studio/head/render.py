@@ -30,7 +30,6 @@ from .head import Head
 from .lips import FPS, LipTrack, lip_track
 from .motion import HeadMotion, head_motion
 
-SHORT_SIDE = {"480p": 480, "720p": 720}
 SAMPLE_RATE = 16_000  # what the lips listen to; the sound in the video keeps its own
 # True High profile at about a third of veryfast's CPU seconds (reference/media.md 4).
 X264 = "cabac=1:8x8dct=1:bframes=2:b-adapt=0:weightp=1"
@@ -69,7 +68,8 @@ def render(
 ) -> Rendered:
     """Render the draft to ``target`` (written beside it first, then renamed).
 
-    ``resolution`` is ``480p`` or ``720p``: the shorter side. ``on_frame(done, total)`` follows every frame.
+    ``resolution`` is the shorter side in pixels, as models name it: ``480p``, ``720p``. ``on_frame(done, total)``
+    follows every frame.
     Raises `NotAPicture`, `NotSound` or `NoFace`.
     """
     head = _head(portrait.read_bytes(), resolution)
@@ -177,7 +177,7 @@ def _arguments(size: tuple[int, int], audio: Path, half: Path) -> list[str]:
 @functools.lru_cache(maxsize=4)
 def _head(portrait: bytes, resolution: str) -> Head:
     """A campaign shows the same few faces again and again: their mouths are drawn once."""
-    picture = _fitted(_opened(portrait), SHORT_SIDE[resolution])
+    picture = _fitted(_opened(portrait), int(resolution.removesuffix("p")))
     face = find_face(picture)
     if face is None:
         raise NoFace("no face was found in the picture")

@@ -29,7 +29,10 @@ SELECT
     unnest($sent_at::TIMESTAMP[]) AS sent_at,
     unnest($accepted_at::TIMESTAMP[]) AS accepted_at,
     unnest($settled_at::TIMESTAMP[]) AS settled_at,
-    unnest($day::DATE[]) AS day
+    unnest($day::DATE[]) AS day,
+    unnest($inputs::JSON[]) AS inputs,
+    unnest($reported_usd::DECIMAL(18, 6)[]) AS reported_usd,
+    unnest($bill_source::VARCHAR[]) AS bill_source
 ON CONFLICT (charge_id) DO UPDATE SET
     provider = excluded.provider,
     is_draft = excluded.is_draft,
@@ -56,14 +59,17 @@ ON CONFLICT (charge_id) DO UPDATE SET
     sent_at = excluded.sent_at,
     accepted_at = excluded.accepted_at,
     settled_at = excluded.settled_at,
-    day = excluded.day
+    day = excluded.day,
+    inputs = excluded.inputs,
+    reported_usd = excluded.reported_usd,
+    bill_source = excluded.bill_source
 -- Two campaigns may load one charge at the same time: the later state wins, whoever comes last. States and not times
 -- are compared, because a clock can be set back. A free draft may be voided after it was settled, never the reverse.
 WHERE
     list_position(
-        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'settled', 'refused', 'rejected', 'voided'],
+        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
         excluded.state
     ) >= list_position(
-        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'settled', 'refused', 'rejected', 'voided'],
+        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
         charges.state
     )

@@ -28,5 +28,8 @@ CREATE TABLE charges (
     accepted_at TIMESTAMP,  -- UTC; NULL until accepted
     settled_at TIMESTAMP,  -- UTC; NULL until settled
     day DATE NOT NULL,  -- UTC day it was planned
+    inputs JSON,  -- what the clip was made from, part by part: how a later quote says what changed; NULL for charges of older versions
+    reported_usd DECIMAL(18, 6),  -- the provider's units at its own unit price, US dollars; NULL when it named neither
+    bill_source VARCHAR,  -- whose word billed_usd is: measured (seconds at our price), reported (its units) or event (its billing record); NULL until settled
     PRIMARY KEY (charge_id)
 );

@@ -1,0 +1,176 @@
+"""All charges of the last hours beside the provider's records -> one row each, and what the ledger then believes.
+
+The ledger follows the billing record both ways, so that a budget never believes less than the bill. A held charge is
+never freed here: only a person says that something was not billed. What is billed although the model refused it is
+spent (`Ledger.settle_without_video`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from ...errors import SpendRefused
+from ...gear.fal_platform import Platform
+from ...gear.media_store import MediaStore
+from ...settings import Settings
+from ..ledger import Ledger, open_ledger
+from ..ledger_tables import CLOSED
+from ..records import Charge
+from . import kept
+from .evidence import Evidence, Listed, bills_of, listed_requests, stored_file
+from .records import Reconciled, Reconciliation, in_order
+from .verdicts import BILLED_WITHIN, last_moment, reconciliation, unknown_request
+
+OPEN_STATES = ("sending", "unknown", "rejected", "accepted", "completed", "stored")  # looked at whatever their age
+ALL = timedelta.max
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which charges: of one campaign or of all, of the last ``since``; `ALL` goes back to the first."""
+
+    campaign: str | None = None
+    since: timedelta = BILLED_WITHIN
+
+
+def reconcile_bills(settings: Settings, window: Window | None = None) -> Reconciled:
+    """Compare with fal, or with the local studio, whichever the settings name; the rows are kept in the ledger.
+
+    Raises `SpendRefused` without a key for fal and `Unreachable` when the provider's list cannot be read: then nothing
+    was changed.
+    """
+    window, ledger = window or Window(), open_ledger(settings.ledger)
+    if settings.provider == "fal" and not settings.fal_key_is_set:
+        raise SpendRefused(
+            "AURORA_PROVIDER is 'fal' but FAL_KEY is not set; set it so that fal's records can be read. Nothing was "
+            "changed."
+        )
+    if not any(charge.provider == settings.provider for charge in ledger.charges()):
+        return Reconciled(settings.provider)
+    from ...gear.fal import connect
+    from ..render import provider_url
+
+    with provider_url(settings) as base_url:
+        return compare(settings, ledger, connect(base_url).platform, window)
+
+
+def due_charges(ledger: Ledger, provider: str, window: Window, *, at: datetime) -> list[Charge]:
+    """What is to be compared: the window's charges, those still open, and those whose bill had not come yet."""
+    waiting = {row.subject for row in kept.kept(ledger) if row.verdict == "not billed yet"}
+    return [
+        charge
+        for charge in ledger.charges(campaign=window.campaign)
+        if charge.provider == provider
+        and was_sent(charge)
+        and (charge.state in OPEN_STATES or charge.charge_id in waiting or at - last_moment(charge) <= window.since)
+    ]
+
+
+def was_sent(charge: Charge) -> bool:
+    """False for what cannot be billed because no byte of it was sent."""
+    return charge.sent_at is not None
+
+
+def compare(settings: Settings, ledger: Ledger, platform: Platform, window: Window) -> Reconciled:
+    """As `reconcile_bills`, with a provider's records that are already at hand."""
+    return _Comparison(settings, ledger, platform, window).rows()
+
+
+class _Comparison:
+    """One reconciliation: what is read once for all its charges."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, platform: Platform, window: Window) -> None:
+        self.settings, self.ledger, self.window = settings, ledger, window
+        self.now, self.corrected = datetime.now(UTC), 0
+        self.all_charges = [charge for charge in ledger.charges() if charge.provider == settings.provider]
+        self.due = due_charges(ledger, settings.provider, window, at=self.now)
+        self.listed = self._listed(platform)
+        self.found = self._matched()
+        self.strangers = self._strangers()
+        wanted = [each for charge in self.due if (each := self._request_id(charge))]
+        wanted += [each.request_id for each in self.strangers]
+        bills = bills_of(platform, list(dict.fromkeys(wanted)))
+        self.is_bill_readable, self.bills = bills is not None, bills or {}
+
+    def rows(self) -> Reconciled:
+        store = MediaStore(self.settings.media)
+        rows = [reconciliation(self._evidence(store, charge)) for charge in self.due]
+        rows += [self._stranger(listed) for listed in self.strangers]
+        kept.keep(self.ledger, rows)
+        return Reconciled(self.settings.provider, in_order(rows), self.is_bill_readable, self.corrected)
+
+    # ---- whose request is it
+    def _listed(self, platform: Platform) -> list[Listed]:
+        endpoints = sorted({charge.endpoint for charge in self.all_charges})
+        return listed_requests(platform, endpoints, since=self._begin())
+
+    def _begin(self) -> datetime:
+        """The oldest moment that matters: of the window, and of the oldest charge that is due."""
+        first = [charge.planned_at for charge in self.due]
+        if self.window.since == ALL:
+            first += [charge.planned_at for charge in self.all_charges]
+        else:
+            first.append(self.now - self.window.since)
+        return min(first, default=self.now)
+
+    def _matched(self) -> dict[str, list[Listed]]:
+        """Charge -> the requests that were sent with its upload. More than one is one too many."""
+        by_url = kept.audio_urls(self.ledger, [charge.charge_id for charge in self.all_charges])
+        found: dict[str, list[Listed]] = {}
+        for listed in self.listed:
+            if listed.audio_url in by_url:
+                found.setdefault(by_url[listed.audio_url], []).append(listed)
+        return found
+
+    def _request_id(self, charge: Charge) -> str | None:
+        if charge.request_id is not None:
+            return charge.request_id
+        return next((each.request_id for each in self.found.get(charge.charge_id, ())), None)
+
+    def _strangers(self) -> list[Listed]:
+        """Requests of the window that no charge knows. They belong to no campaign."""
+        if self.window.campaign is not None:
+            return []
+        known = {self._request_id(charge) for charge in self.all_charges}
+        since = datetime.min.replace(tzinfo=UTC) if self.window.since == ALL else self.now - self.window.since
+        return [
+            each
+            for each in self.listed
+            if each.request_id not in known and (each.sent_at is None or each.sent_at >= since)
+        ]
+
+    # ---- what is known of it
+    def _evidence(self, store: MediaStore, charge: Charge) -> Evidence:
+        request_id = self._request_id(charge)
+        event = self.bills.get(request_id) if request_id else None
+        charge = self._believed(charge, event)
+        is_open = charge.state in OPEN_STATES and charge.state != "rejected"
+        return Evidence(
+            charge=charge,
+            request_id=request_id,
+            event_usd=event,
+            is_bill_readable=self.is_bill_readable,
+            is_list_readable=all(each.audio_url is not None for each in self.listed),
+            is_being_worked_on=is_open and not self.ledger.recovery(charge.charge_id).owner_is_gone,
+            file=stored_file(store, charge),
+            checked_at=self.now,
+        )
+
+    def _believed(self, charge: Charge, event_usd: Decimal | None) -> Charge:
+        """The charge once the ledger has followed the billing record."""
+        if event_usd is None:
+            return charge
+        factor, after = self.settings.bill_factor, None
+        if charge.state == "rejected" and event_usd > 0:
+            after = self.ledger.settle_without_video(charge.charge_id, usd=event_usd, breaker_factor=factor)
+        elif charge.state in ("settled", *CLOSED):
+            after = self.ledger.correct_bill(charge.charge_id, usd=event_usd, breaker_factor=factor)
+        self.corrected += after is not None
+        return after or charge
+
+    def _stranger(self, listed: Listed) -> Reconciliation:
+        is_ours = listed.is_sent_as_we_send or any(listed in requests for requests in self.found.values())
+        event = self.bills.get(listed.request_id)
+        return unknown_request(listed, self.settings.provider, event, is_ours=is_ours, at=self.now)

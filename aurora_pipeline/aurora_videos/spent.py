@@ -1,0 +1,40 @@
+"""What a run has spent so far, in words: for the moment somebody stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from ..settings import Settings
+from .ledger import open_ledger
+from .ledger_tables import WITHDRAWN
+from .records import Charge
+
+UNDER_WAY = ("sending", "accepted", "completed", "stored", "unknown")
+
+
+def spent_so_far(settings: Settings, run_id: str) -> str:
+    """One or two sentences from the ledger about what this run bought, withdrew and left under way."""
+    charges = open_ledger(settings.ledger).charges(run_id=run_id)
+    settled = [charge for charge in charges if charge.state == "settled"]
+    waiting = [charge for charge in charges if charge.state in UNDER_WAY]
+    withdrawn = [charge for charge in charges if charge.sentence == WITHDRAWN]
+    if settings.provider == "studio":
+        said = f"{_clips(settled)} drafted by this run; drafts are free."
+    else:
+        said = f"This run has spent ${_sum(settled):.2f} for {_clips(settled)}."
+    if waiting:
+        may_cost = sum((charge.reserved_usd for charge in waiting), Decimal(0))
+        price = "" if settings.provider == "studio" else f" and may cost up to ${may_cost:.2f}"
+        said += f" {_clips(waiting)} under way at the provider{price}; the next run fetches them."
+    if withdrawn:
+        said += f" {_clips(withdrawn)} withdrawn from its queue at no cost."
+    return said
+
+
+def _sum(charges: Sequence[Charge]) -> Decimal:
+    return sum((charge.billed_usd or Decimal(0) for charge in charges), Decimal(0))
+
+
+def _clips(charges: Sequence[Charge]) -> str:
+    return "1 clip" if len(charges) == 1 else f"{len(charges)} clips"

@@ -1,0 +1,124 @@
+"""api.fal.ai: what fal itself has recorded.  Requests by endpoint, unit prices, bills.
+
+Only reads. A list that cannot be read, or shows a request without its payload, is never taken for an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from .fal_answers import MALFORMED, Unreachable, assert_clocks_agree, name_of
+
+API = "https://api.fal.ai/v1"
+LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
+MOST_IDS = 50  # of one question for bills
+
+
+class NotAllowed(Unreachable):
+    """This key may not read that; fal shows bills to admin keys only."""
+
+
+@dataclass(frozen=True)
+class UnitPrice:
+    """What fal says one unit of an endpoint costs, US dollars. Its units need not be seconds."""
+
+    unit: str
+    usd: Decimal
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The client's own httpx client, pointed at fal or (``is_fal`` False) at a studio, which is sent no admin key."""
+
+    http: httpx.Client
+    is_fal: bool = True
+
+    def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
+        """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
+
+        None means that a complete, readable list does not hold it. Raises `Unreachable` when the list cannot be read
+        or shows a request without its payload: then nothing is certain.
+        """
+        matches = {}
+        for item in self.requests(endpoint, since=since - LISTING_WINDOW):
+            if not isinstance(item.get("json_input"), dict):
+                raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
+            if audio_url in item["json_input"].values():
+                matches[str(item["request_id"])] = item.get("json_output")
+        if len(matches) > 1:
+            raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
+        return next(iter(matches.items()), None)
+
+    def requests(self, endpoint: str, *, since: datetime) -> Iterator[dict[str, Any]]:
+        """Every request of this account to an endpoint, with payloads, page by page. Raises `Unreachable`."""
+        cursor: str | None = None
+        while True:
+            query = {"endpoint_id": endpoint, "start": since.isoformat(), "expand": "payloads", "limit": "100"}
+            response = self._get("/models/requests/by-endpoint", query | ({"cursor": cursor} if cursor else {}))
+            try:
+                page = response.json()
+                items, cursor = list(page["items"]), page.get("next_cursor")
+                if not all(item["request_id"] for item in items):
+                    raise ValueError
+            except MALFORMED as error:
+                raise Unreachable(f"fal's list of requests could not be read ({name_of(error)}).") from None
+            assert_clocks_agree(response)
+            yield from items
+            if not cursor:
+                return
+
+    def unit_price(self, endpoint: str) -> UnitPrice | None:
+        """fal's own price of one unit; None when it lists none. Raises `Unreachable`."""
+        try:
+            rows = self._get("/models/pricing", {"endpoint_id": endpoint}).json()["prices"]
+            mine = [row for row in rows if row["endpoint_id"] == endpoint]
+            return UnitPrice(str(mine[0].get("unit") or ""), Decimal(str(mine[0]["unit_price"]))) if mine else None
+        except (*MALFORMED, ArithmeticError) as error:
+            raise Unreachable(f"fal's prices could not be read ({name_of(error)}).") from None
+
+    def bills(self, request_ids: Sequence[str]) -> dict[str, Decimal]:
+        """US dollars fal has billed, by request; a request without a billing event is absent.
+
+        Read with FAL_ADMIN_KEY when that is set. Raises `NotAllowed` for a key that may not, else `Unreachable`.
+        """
+        billed: dict[str, Decimal] = {}
+        for first in range(0, len(request_ids), MOST_IDS):
+            cursor: str | None = None
+            while True:
+                query: dict[str, Any] = {"request_id": list(request_ids[first : first + MOST_IDS])}
+                page = self._get("/models/billing-events", query | ({"cursor": cursor} if cursor else {}), admin=True)
+                events, cursor = _billing_page(page)
+                for request_id, usd in events:
+                    billed[request_id] = billed.get(request_id, Decimal(0)) + usd
+                if not cursor:
+                    break
+        return billed
+
+    def _get(self, path: str, query: dict[str, Any], *, admin: bool = False) -> httpx.Response:
+        key = os.environ.get("FAL_ADMIN_KEY", "").strip() if admin and self.is_fal else ""
+        headers = {"Authorization": f"Key {key}"} if key else {}
+        try:
+            response = self.http.get(f"{API}{path}", params=query, headers=headers)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"fal's records could not be read ({name_of(error)}).") from None
+        if response.status_code in (401, 403):
+            raise NotAllowed(f"This key may not read fal's records (HTTP {response.status_code}).")
+        if response.status_code != 200:
+            raise Unreachable(f"fal's records could not be read (HTTP {response.status_code}).")
+        return response
+
+
+def _billing_page(response: httpx.Response) -> tuple[list[tuple[str, Decimal]], str | None]:
+    try:
+        page = response.json()
+        events = [(str(event["request_id"]), Decimal(str(event["cost_total"]))) for event in page["billing_events"]]
+        return events, page.get("next_cursor")
+    except (*MALFORMED, ArithmeticError) as error:
+        raise Unreachable(f"fal's billing events could not be read ({name_of(error)}).") from None

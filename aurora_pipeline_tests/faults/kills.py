@@ -1,0 +1,136 @@
+"""Random kill -9: several workers on one ledger, each ended at a random moment and replaced at once.
+
+Round after round, a campaign a round, the provider's faults on in every second one. The same seed gives the same
+moments and faults; what they meet depends on the machine. The plain loop is put through the same.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from .accounting import Account, account, account_naive
+from .homes import Home, add_campaign
+from .matrix import Lane
+from .studio import now
+from .workers import Order, finish, start
+
+EARLIEST_SECONDS, LATEST_SECONDS = 0.03, 0.8
+CLIPS_A_ROUND = 12
+KILLS_A_ROUND = 60  # then a round is left to the end, so that one stuck clip cannot eat all kills
+FINISHING_RUNS = 6
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"fault": "lose_answer", "at": "submit", "probability": 0.05},
+    {"fault": "answer", "at": "submit", "status": 502, "after": True, "probability": 0.03},
+    {"fault": "answer", "at": "submit", "status": 429, "probability": 0.02},
+    {"fault": "late_answer", "at": "submit", "seconds": 4, "probability": 0.02},
+    {"fault": "answer", "at": ["status", "result"], "status": 500, "probability": 0.03},
+    {"fault": "truncate", "at": "download", "probability": 0.03},
+    {"fault": "lose_answer", "at": ["upload", "requests"], "probability": 0.02},
+)
+
+
+@dataclass(frozen=True)
+class Ordeal:
+    """What became of everything after ``kills`` kill -9; ``rounds`` campaigns, ``injected`` faults beside the kills."""
+
+    kind: str
+    seed: int
+    kills: int
+    rounds: int
+    injected: int
+    seconds: float
+    account: Account
+
+    @property
+    def upper_bound_percent(self) -> float:
+        """With 0 seen in N: at most 3/N, with 95 % confidence."""
+        return 300 / self.kills if self.kills else 100.0
+
+
+def random_kills(lane: Lane, *, kills: int, seed: int, workers: int = 3, kind: str = "ours") -> Ordeal:
+    """Kill ``kills`` workers at random moments, let what is left finish in peace, and account for all of it."""
+    started, since = time.monotonic(), now()
+    crowd = _Crowd(lane, random.Random(seed), kind, workers)
+    while crowd.kills < kills:
+        crowd.next_round(seed)
+        crowd.kill_until_done(kills)
+    crowd.finish_in_peace()
+    if kind == "ours":
+        books = account(crowd.homes, lane.studio, since=since)
+    else:
+        each = [account_naive(home, lane.studio, since=since) for home in crowd.homes]
+        books = sum(each[1:], each[0])
+    seconds = time.monotonic() - started
+    return Ordeal(kind, seed, crowd.kills, len(crowd.homes), crowd.injected, seconds, books)
+
+
+class _Crowd:
+    """The workers of one ordeal and the campaigns they work at."""
+
+    def __init__(self, lane: Lane, dice: random.Random, kind: str, workers: int) -> None:
+        self.lane, self.dice, self.kind, self.workers = lane, dice, kind, workers
+        self.root = lane.folder / f"kills-{kind}"
+        self.homes: list[Home] = []
+        self.kills = self.injected = self._started = 0
+
+    def next_round(self, seed: int) -> None:
+        """Another campaign on the same ledger; every second one meets faults too."""
+        number = len(self.homes)
+        budget = Decimal(CLIPS_A_ROUND)
+        if number == 0:
+            home = self.lane.home(self.root.name, clips=CLIPS_A_ROUND, budget_usd=budget, campaign="round0")
+        else:
+            home = add_campaign(replace(self.homes[0], campaign=f"round{number}"), clips=CLIPS_A_ROUND)
+        self.homes.append(home)
+        self.lane.studio.break_by(FAULTS if number % 2 else (), seed=seed + number)
+
+    def kill_until_done(self, most: int) -> None:
+        """Until a worker comes to its end by itself, which it does when every clip is there."""
+        queue: list[tuple[float, int, ForkServerProcess]] = []
+        last = min(most, self.kills + KILLS_A_ROUND)
+        is_done = False
+        while queue or not is_done:
+            while len(queue) < self.workers and not is_done:
+                heapq.heappush(queue, self._scheduled())
+            _moment, _number, worker = moment = heapq.heappop(queue)
+            worker.join(max(0.0, moment[0] - time.monotonic()))
+            is_done |= not worker.is_alive() and worker.exitcode == 0
+            self._end(worker)
+            is_done |= self.kills >= last
+        self.injected += len(self.lane.studio.injected())
+
+    def _scheduled(self) -> tuple[float, int, ForkServerProcess]:
+        self._started += 1
+        worker = start(self._order(self.homes[-1]))
+        moment = time.monotonic() + self.dice.uniform(EARLIEST_SECONDS, LATEST_SECONDS)
+        return moment, self._started, worker
+
+    def _end(self, worker: ForkServerProcess) -> None:
+        """Only a worker that was at work counts as killed."""
+        was_at_work = worker.is_alive()
+        worker.kill()
+        worker.join()
+        self.kills += was_at_work and worker.exitcode == -9
+
+    def _order(self, home: Home) -> Order:
+        return Order(home, self.lane.studio.url, self.lane.key, self.root / "worker.log", kind=self.kind)
+
+    def finish_in_peace(self) -> None:
+        """No faults, no kills: whatever can still be delivered is."""
+        self.lane.studio.heal()
+        for home in self.homes:
+            for _ in self._until_finished(home):
+                pass
+
+    def _until_finished(self, home: Home) -> Iterator[int]:
+        for attempt in range(FINISHING_RUNS):
+            if finish(start(self._order(home))) == 0:
+                return
+            yield attempt

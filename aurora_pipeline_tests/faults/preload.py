@@ -1,0 +1,19 @@
+"""Imported once by the fork server, so that every worker starts with everything a purchase needs."""
+
+from importlib import import_module
+
+for name in (
+    "fal_client",
+    "sqlalchemy.dialects.sqlite",
+    "aurora_pipeline.aurora_videos.purchase",
+    "aurora_pipeline.aurora_videos.render",
+    "aurora_pipeline.gear.faces",
+    "aurora_pipeline.gear.images",
+    "aurora_pipeline.gear.parquet",
+    "aurora_pipeline.gear.probe",
+    "aurora_pipeline.script_table",
+    "aurora_pipeline.tts_audio",
+    "aurora_pipeline_tests.faults.boundaries",
+    "aurora_pipeline_tests.faults.workers",
+):
+    import_module(name)
