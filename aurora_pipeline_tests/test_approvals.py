@@ -156,3 +156,22 @@ def test_nobody_is_asked_to_agree_to_more_than_was_approved(aurora, home):
     assert "to buy     1 clip (1 new)" in said.stdout
     assert "held       2 clips (2 not approved)" in said.stdout
     assert "This buys video and nobody is here to agree; add --yes. Nothing was spent." in said.stderr
+
+
+def test_dagster_buys_nothing_that_nobody_approved_and_says_how_to_approve_it(home):
+    import dagster as dg
+
+    from aurora_pipeline.definitions import build_defs
+
+    write_campaign(home, "spring", [row.rstrip(",") for row in ROWS[:2]])  # approval is not required by the campaign
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("aurora_campaigns", ["spring"])
+        job = build_defs(read_settings=lambda: _settings(home)).resolve_job_def("run_campaign")
+        result = job.execute_in_process(partition_key="spring", instance=instance, raise_on_error=False)
+
+    failed = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
+    assert failed.user_failure_data.description.startswith("2 clips wait for approval ($0.")
+    assert failed.user_failure_data.description.endswith(
+        "): run `aurora approve spring --all`, or set max_usd in the run's config. Nothing was spent."
+    )
+    assert Ledger(_settings(home).ledger).charges() == []

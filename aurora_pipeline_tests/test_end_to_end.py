@@ -295,7 +295,7 @@ def test_a_quote_of_drafts_says_what_buying_would_cost(aurora, home):
     said = aurora(home, "quote", "small")
 
     assert "drafted" in said.stdout
-    assert "These are free drafts, $0.00. Buying all 2 from fal would cost $" in said.stdout
+    assert "These are free drafts, $0.00. Buying all 2 clips from fal would cost $" in said.stdout
 
 
 def test_a_budget_that_is_too_small_is_refused_at_the_quote(aurora, new_home):

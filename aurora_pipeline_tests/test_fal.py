@@ -1,8 +1,11 @@
 """The real fal-client over real HTTP against a server that misbehaves on purpose: one submit is one POST."""
 
 import json
+import socket
+import ssl
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -422,15 +425,16 @@ class TestFalsOwnRecords:
 
         assert connection.platform.bills(["r-1", "r-2"]) == {"r-1": Decimal("0.7")}
 
-    def test_bills_are_asked_for_with_the_admin_key_and_nothing_else_is(self, server, connection, monkeypatch):
+    @pytest.mark.parametrize(("is_fal", "key"), [(True, "Key admin-key"), (False, "Key local-studio")])
+    def test_the_admin_key_is_for_fals_bills_and_nothing_else(self, server, connection, monkeypatch, is_fal, key):
         monkeypatch.setenv("FAL_ADMIN_KEY", "admin-key")
         server.script = lambda handler: _json(200, {"billing_events": [], "prices": []})
+        platform = replace(connection.platform, is_fal=is_fal)
 
-        connection.platform.bills(["r-1"])
-        connection.platform.unit_price(ENDPOINT)
+        platform.bills(["r-1"])
+        platform.unit_price(ENDPOINT)
 
-        sent = [headers["Authorization"] for _m, _p, headers, _b in server.seen]
-        assert sent == ["Key admin-key", "Key local-studio"]
+        assert [headers["Authorization"] for _m, _p, headers, _b in server.seen] == [key, "Key local-studio"]
 
     def test_a_key_that_may_not_read_bills_is_told_apart(self, server, connection):
         server.script = lambda handler: _json(403, {"detail": "no"})
@@ -448,3 +452,41 @@ def test_a_busy_provider_says_how_long_to_leave_it_alone(server, connection, hea
 
     assert refused.value.busy_seconds == seconds
     assert len(server.seen) == 1
+
+
+class TestTheBackupDomain:
+    """fal-client goes to queue.falrun.com, key and all, when queue.fal.run cannot be connected to. Ours does not."""
+
+    @pytest.fixture
+    def outside(self, server, monkeypatch):
+        """A connection to fal itself, in a world where only the backup domain answers."""
+        asked, connect = [], socket.create_connection
+
+        def reroute(address, *args, **kwargs):
+            asked.append(address[0])
+            if address[0] != "queue.falrun.com":
+                raise OSError("no route")
+            return connect(("127.0.0.1", server.server_port), *args, **kwargs)
+
+        monkeypatch.setattr(socket, "create_connection", reroute)
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda context, plain, **named: plain)
+        monkeypatch.setenv("FAL_KEY", "id:never-to-be-seen")
+        server.script = lambda handler: _json(200, ACCEPTED)
+        return fal.connect(), asked
+
+    def test_a_submit_does_not_go_there_and_is_known_to_have_bought_nothing(self, outside, server):
+        connection, asked = outside
+
+        with pytest.raises(RequestRefused, match="fal could not be reached, so nothing was sent"):
+            _submit(connection)
+
+        assert "queue.falrun.com" in asked  # it was tried, and kept from sending
+        assert server.seen == []
+
+    def test_a_read_does_not_go_there_either(self, outside, server):
+        connection, _asked = outside
+
+        with pytest.raises(fal_answers.Unreachable, match=r"'queue\.falrun\.com' is not asked"):
+            connection.state(ENDPOINT, "r-1")
+
+        assert server.seen == []

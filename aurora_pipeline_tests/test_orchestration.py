@@ -817,6 +817,17 @@ def test_while_buying_is_stopped_the_check_is_red_and_nothing_is_sent(world: Wor
     assert "aurora_videos" not in world.stages.ran
 
 
+def test_while_buying_is_stopped_the_check_says_so_also_when_every_clip_waits(world: World) -> None:
+    without_a_cap(world)
+    trip_the_breaker(world.settings)
+
+    told = checks_of(world.run())["within_budget"]
+
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "Buying is stopped: fal billed $40500.00 for autumn/a" in (told.description or "")
+    assert "2 clips wait for approval ($0.56)" in (told.description or "")
+
+
 def trip_the_breaker(settings: Settings) -> None:
     ledger = open_ledger(settings.ledger)
     plan = Plan("c1", "fal", "f" * 64, "autumn", "a", "r", "aurora", "720p", 1.0, RATE, "page", RATE)

@@ -38,11 +38,28 @@ def test_the_key_is_never_in_a_settings_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("AURORA_PROVIDER", "FAL"), ("AURORA_WORKERS", "0"), ("AURORA_WORKERS", "two"), ("AURORA_POLL_SECONDS", "soon")],
+    [
+        ("AURORA_PROVIDER", "FAL"),
+        ("AURORA_WORKERS", "0"),
+        ("AURORA_WORKERS", "two"),
+        ("AURORA_POLL_SECONDS", "soon"),
+        ("AURORA_MAX_USD_PER_RUN", "5 dollars"),
+        ("AURORA_MAX_USD_PER_DAY", "-1"),
+        ("AURORA_MAX_USD_PER_MONTH", "NaN"),
+        ("AURORA_BILL_FACTOR", "0.5"),
+        ("AURORA_HORIZON_SECONDS", "0"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_named_with_its_value(tmp_path, name, value):
     with pytest.raises(BadSetting, match=f"{name} is '{value}'.*Nothing was spent"):
         from_environment({name: value}, cwd=tmp_path)
+
+
+def test_caps_are_money_and_no_cap_is_the_default(tmp_path):
+    capped = from_environment({"AURORA_MAX_USD_PER_RUN": "5", "AURORA_MAX_USD_PER_DAY": "25.50"}, cwd=tmp_path)
+
+    assert (capped.max_usd_per_run, capped.max_usd_per_day) == (Decimal(5), Decimal("25.50"))
+    assert capped.max_usd_per_month is None
 
 
 def test_the_root_is_the_nearest_folder_with_campaigns(tmp_path):

@@ -17,7 +17,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,8 @@ def open_database(url: str) -> Database:
     """The database of a SQLAlchemy URL. Raises `BadSetting` without ever showing the URL: it may hold a password."""
     try:
         parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "postgresql":
-            return _Postgres(parsed)
-        if parsed.get_backend_name() == "sqlite":
-            return _Sqlite(parsed)
-        raise sa.exc.ArgumentError
-    except (sa.exc.ArgumentError, ImportError) as error:
+        return _KINDS[parsed.get_backend_name()](parsed)
+    except (sa.exc.ArgumentError, ImportError, KeyError) as error:
         raise BadSetting(
             f"AURORA_LEDGER_URL cannot be used ({type(error).__name__}); use sqlite:////absolute/file, or "
             "postgresql://user@host/name with `pip install 'aurora-pipeline[postgres]'`. Nothing was spent."
@@ -180,6 +176,9 @@ class _Postgres(Database):
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+_KINDS: dict[str, Callable[[sa.URL], Database]] = {"sqlite": _Sqlite, "postgresql": _Postgres}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

