@@ -128,16 +128,17 @@ class Ledger:
             values = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
             values |= {"state": "reserved", "planned_at": now, "owner": this_owner(), "lease_until": now + LEASE}
             row = db.execute(_INSERT, values).one()
-            _note(db, plan.charge_id, "planned", fingerprint=plan.fingerprint)
-            _note(db, plan.charge_id, "reserved", usd=plan.reserved_usd)
+            _note(db, plan.charge_id, "reserved", fingerprint=plan.fingerprint, usd=plan.reserved_usd)
             return Charge(*row), True
 
     # ---- the arrows; each returns the charge as it now is, or None when somebody else already took the arrow
     def mark_sending(self, charge_id: str, *, audio_url: str) -> Charge | None:
         """The last act before the request's first byte. Raises `BreakerTripped` while the breaker is open."""
         with self.transaction() as db:
-            breaker.assert_closed(db, self._read(db, charge_id).provider)
-            return self._step(db, charge_id, ("reserved",), "sending", sent_at=_now(), audio_url=audio_url)
+            charge = self._step(db, charge_id, ("reserved",), "sending", sent_at=_now(), audio_url=audio_url)
+            if charge is not None:
+                breaker.assert_closed(db, charge.provider)  # raising undoes the step
+            return charge
 
     def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "") -> Charge | None:
         """The provider took the request: it will be billed when it succeeds."""

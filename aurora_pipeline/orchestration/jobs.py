@@ -10,5 +10,5 @@ prepare_campaign = dg.define_asset_job(
 run_campaign = dg.define_asset_job(
     "run_campaign",
     selection=dg.AssetSelection.assets("script_table", "tts_audio", "aurora_videos", "deliverables", "warehouse"),
-    description="All five stages. Drafts are free; with provider fal this buys what is missing, inside budget_usd.",
+    description="All five stages. Drafts are free; with provider fal this buys what a person approved or capped.",
 )

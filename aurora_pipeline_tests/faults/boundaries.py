@@ -100,16 +100,22 @@ def _arm_commit(method: str, strike: _Strike) -> None:
 
 
 def _arm_trace(event: str, strike: _Strike) -> None:
-    from aurora_pipeline.gear.fal import _Submit
+    from aurora_pipeline.gear.fal import FalConnection
 
-    real = _Submit.trace
+    real = FalConnection._guard_request
 
-    def traced(submit: Any, name: str, info: object) -> None:
-        real(submit, name, info)
-        if name.endswith(event):
-            strike()
+    def watched(connection: FalConnection, request: Any) -> None:
+        real(connection, request)
+        if request.method == "POST" and getattr(connection._thread, "submit", None) is not None:
+            request.extensions["trace"] = functools.partial(_traced, request.extensions["trace"], event, strike)
 
-    _replace(_Submit, "trace", traced)
+    _replace(FalConnection, "_guard_request", watched)
+
+
+def _traced(real: Callable[[str, Any], None], awaited: str, strike: _Strike, event: str, info: Any) -> None:
+    real(event, info)
+    if event.endswith(awaited):
+        strike()
 
 
 def _arm_download(strike: _Strike) -> None:

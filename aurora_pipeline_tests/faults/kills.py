@@ -6,10 +6,12 @@ moments and faults; what they meet depends on the machine. The plain loop is put
 
 from __future__ import annotations
 
-import heapq
+import contextlib
 import random
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from multiprocessing.context import ForkServerProcess
@@ -19,10 +21,12 @@ from .accounting import Account, account, account_naive
 from .homes import Home, add_campaign
 from .matrix import Lane
 from .studio import now
-from .workers import Order, finish, start
+from .workers import Order, finish, start, start_and_hear
 
 EARLIEST_SECONDS, LATEST_SECONDS = 0.03, 0.8
-CLIPS_A_ROUND = 12
+STARTING = 0.1  # share of kills whose moment counts from the process's start instead of its first paid step
+START_SECONDS = 30
+CLIPS_A_ROUND = 24
 KILLS_A_ROUND = 60  # then a round is left to the end, so that one stuck clip cannot eat all kills
 FINISHING_RUNS = 6
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -78,7 +82,8 @@ class _Crowd:
         self.lane, self.dice, self.kind, self.workers = lane, dice, kind, workers
         self.root = lane.folder / f"kills-{kind}"
         self.homes: list[Home] = []
-        self.kills = self.injected = self._started = 0
+        self.kills = self.injected = self._last = 0
+        self._is_done, self._lock = False, threading.Lock()
 
     def next_round(self, seed: int) -> None:
         """Another campaign on the same ledger; every second one meets faults too."""
@@ -93,31 +98,30 @@ class _Crowd:
 
     def kill_until_done(self, most: int) -> None:
         """Until a worker comes to its end by itself, which it does when every clip is there."""
-        queue: list[tuple[float, int, ForkServerProcess]] = []
-        last = min(most, self.kills + KILLS_A_ROUND)
-        is_done = False
-        while queue or not is_done:
-            while len(queue) < self.workers and not is_done:
-                heapq.heappush(queue, self._scheduled())
-            _moment, _number, worker = moment = heapq.heappop(queue)
-            worker.join(max(0.0, moment[0] - time.monotonic()))
-            is_done |= not worker.is_alive() and worker.exitcode == 0
-            self._end(worker)
-            is_done |= self.kills >= last
+        self._last, self._is_done = min(most, self.kills + KILLS_A_ROUND), False
+        dice = [random.Random(self.dice.random()) for _ in range(self.workers)]
+        with ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(self._kill_one_after_another, dice))
         self.injected += len(self.lane.studio.injected())
 
-    def _scheduled(self) -> tuple[float, int, ForkServerProcess]:
-        self._started += 1
-        worker = start(self._order(self.homes[-1]))
-        moment = time.monotonic() + self.dice.uniform(EARLIEST_SECONDS, LATEST_SECONDS)
-        return moment, self._started, worker
+    def _kill_one_after_another(self, dice: random.Random) -> None:
+        while not self._is_done:
+            worker, begun = start_and_hear(self._order(self.homes[-1]))
+            with contextlib.closing(begun):
+                # Most moments count from the first paid step, or a loaded machine would kill start-ups only.
+                if dice.random() >= STARTING:
+                    begun.poll(START_SECONDS)
+                worker.join(dice.uniform(EARLIEST_SECONDS, LATEST_SECONDS))
+            self._end(worker)
 
     def _end(self, worker: ForkServerProcess) -> None:
         """Only a worker that was at work counts as killed."""
         was_at_work = worker.is_alive()
         worker.kill()
         worker.join()
-        self.kills += was_at_work and worker.exitcode == -9
+        with self._lock:
+            self.kills += was_at_work and worker.exitcode == -9
+            self._is_done |= worker.exitcode == 0 or self.kills >= self._last
 
     def _order(self, home: Home) -> Order:
         return Order(home, self.lane.studio.url, self.lane.key, self.root / "worker.log", kind=self.kind)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,15 @@ def start(order: Order) -> ForkServerProcess:
     return worker
 
 
+def start_and_hear(order: Order) -> tuple[ForkServerProcess, Connection]:
+    """Like `start`; something can be read from the connection once the worker begins to buy, or has ended."""
+    ours, theirs = fork_server().Pipe(duplex=False)
+    worker = fork_server().Process(target=work, args=(order, theirs), daemon=True)
+    worker.start()
+    theirs.close()
+    return worker, ours
+
+
 def finish(worker: ForkServerProcess, *, seconds: float = WORKER_SECONDS) -> int:
     """Its exit status: 0 nothing failed, 1 a stated error, 130 Ctrl-C, -9 killed (after ``seconds``, by us)."""
     worker.join(seconds)
@@ -70,9 +80,12 @@ def finish(worker: ForkServerProcess, *, seconds: float = WORKER_SECONDS) -> int
     return worker.exitcode if worker.exitcode is not None else -signal.SIGKILL
 
 
-def work(order: Order) -> None:
+def work(order: Order, begun: Connection | None = None) -> None:
     """The child's whole life."""
     prepare(order)
+    if begun is not None:
+        _tell_when_buying(begun)
+    _share_tls()
     if order.boundary:
         from .boundaries import arm
 
@@ -81,6 +94,28 @@ def work(order: Order) -> None:
         sys.exit(KINDS[order.kind](order))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _tell_when_buying(begun: Connection) -> None:
+    """Both kinds make their fal client last of all, when everything is read and priced."""
+    import fal_client
+
+    real = fal_client.SyncClient
+
+    def told(**named: Any) -> Any:
+        begun.send_bytes(b"1")
+        return real(**named)
+
+    setattr(fal_client, "SyncClient", told)  # noqa: B010 - a class is replaced on purpose
+
+
+def _share_tls() -> None:
+    """Start at once: a worker that is killed while it reads a CA bundle proves nothing."""
+    from httpx._transports import default
+
+    from .preload import TLS
+
+    setattr(default, "create_ssl_context", lambda *_, **__: TLS)  # noqa: B010 - a function is replaced on purpose
 
 
 def prepare(order: Order) -> None:
@@ -160,17 +195,20 @@ def _send_to(order: Order) -> None:
 
     fal.connect = connect
     if order.guards == "no one-POST guard":
-        setattr(fal.FalConnection, "_guard_request", _unguarded)  # noqa: B010 - a method is replaced on purpose
+        unguarded = _without_the_guard(fal.FalConnection._guard_request)
+        setattr(fal.FalConnection, "_guard_request", unguarded)  # noqa: B010 - a method is replaced on purpose
 
 
-def _unguarded(connection: Any, request: Any) -> None:
+def _without_the_guard(real: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """The request hook without its refusal of a second POST: fal-client's own retry goes through."""
-    submit = getattr(connection._thread, "submit", None)
-    if submit is not None and request.method == "POST":
-        submit.posts += 1
-        if submit.posts == 1:
-            submit.before_post()
-        request.extensions["trace"] = submit.trace
+
+    def unguarded(connection: Any, request: Any) -> None:
+        submit = getattr(connection._thread, "submit", None)
+        if submit is not None and submit.posts and request.method == "POST":
+            submit.posts, submit.before_post = 0, lambda: None
+        real(connection, request)
+
+    return unguarded
 
 
 def _reconcile(order: Order) -> int:
@@ -201,9 +239,10 @@ def _subscribe(order: Order) -> int:
 
     from aurora_pipeline.script_table import read_campaign
 
-    settings, client = order.home.settings(**order.settings), _naive_client(order)
+    settings = order.home.settings(**order.settings)
     scripts = read_campaign(settings, order.home.campaign).scripts
     speech = {clip_id: sha256 for sha256, clip_id in order.home.speech_sha256s().items()}
+    client = _naive_client(order)
     with ThreadPoolExecutor(settings.requests_in_flight) as pool:
         made = list(pool.map(lambda script: _one_clip(client, order, script.clip_id, speech[script.clip_id]), scripts))
     return 0 if all(made) else 1
