@@ -307,6 +307,6 @@ def _wake(worker: ForkServerProcess) -> None:
 
 
 def totals(rows: Sequence[Row]) -> Account:
-    """The sum of the cells that must be clean."""
+    """The sum of the cells that must be clean: not those whose guard is off, nor those whose bill itself is wrong."""
     zero = Account(0, 0, Decimal(0), Decimal(0), 0, 0, 0, 0, Decimal(0), 0, Decimal(0), Decimal(0))
-    return sum((row.account for row in rows if not row.cell.bites), zero)
+    return sum((row.account for row in rows if not (row.cell.bites or row.cell.differs)), zero)

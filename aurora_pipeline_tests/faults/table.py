@@ -128,14 +128,18 @@ def _cell_summary(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     books = totals(rows)
     naive = [row.naive for row in rows if row.naive is not None]
     beside = _faults_of(sum(naive[1:], naive[0])) + f" in {len(naive)} cells" if naive else "not run"
+    odd = [row for row in rows if row.cell.differs]
     doubtful = sum(row.doubtful for row in rows if not row.cell.bites)
+    bites = [row for row in rows if row.cell.bites]
     found = [
-        (f"{len(rows)} named cells", _faults_of(books), beside),
-        ("  billed / charged", f"${books.billed_usd} / ${books.charged_usd}", ""),
+        (f"{len(rows) - len(odd) - len(bites)} named cells", _faults_of(books), beside),
+        ("  billed / charged", f"${books.billed_usd:.2f} / ${books.charged_usd:.2f}", ""),
         ("  in doubt while broken", f"{doubtful} clips", ""),
         ("  held at the end", f"{books.quarantined} clips, ${books.quarantined_usd}", ""),
     ]
-    bites = [row for row in rows if row.cell.bites]
+    found += [
+        (f"  the provider is wrong: {r.cell.name}", f"{_faults_of(r.account)}: {r.cell.differs}", "") for r in odd
+    ]
     return found + [(f"  the test bites: {r.cell.name}", "", f"{r.account.double_billed} billed twice") for r in bites]
 
 
