@@ -68,6 +68,8 @@ class ScriptedFal:
     units: Decimal = Decimal(1)
     withdrawn: list[str] = field(default_factory=list)
     is_queued: bool = False
+    billed: dict[str, Decimal] | None = None
+    answers: list[dict] = field(default_factory=list)  # results handed out before the good one
 
     def _fault(self, name):
         if name in self.faults:
@@ -104,6 +106,14 @@ class ScriptedFal:
     def platform(self):
         return self
 
+    def bills(self, request_ids):
+        if self.billed is None:
+            raise Unreachable("an ordinary key")
+        return self.billed
+
+    def may_fetch(self, url):
+        return url.startswith("https://v3.fal.media/")
+
     def withdraw(self, endpoint, request_id):
         if "runs already" in self.faults:
             return False
@@ -134,7 +144,8 @@ class ScriptedFal:
             raise RequestRefused("no face", may_be_billed="422" in self.faults)
         if self._fault("result expired"):
             raise Gone("expired")
-        return Result({"video": {"url": "https://v3.fal.media/v.mp4"}}, self.units)
+        good = {"video": {"url": "https://v3.fal.media/v.mp4"}}
+        return Result(self.answers.pop(0) if self.answers else good, self.units)
 
     def download(self, url, target):
         if self._fault("file gone"):
@@ -308,6 +319,38 @@ def test_a_failed_job_is_asked_again_only_when_it_was_free(purchase, fal, billin
         _complete(purchase)
 
     assert len(fal.accepted) == requests_after
+
+
+def test_a_failure_that_was_billed_all_the_same_is_held_and_not_bought_again(purchase, fal):
+    fal.faults, fal.billed = ["job fails", "500"], {"r-0": Decimal("0.14")}
+
+    for _run in range(2):
+        with pytest.raises(RequestRefused, match=r"its record says \$0\.14 for request r-0; ask fal to take that back"):
+            _complete(purchase)
+
+    assert len(fal.accepted) == 1
+    assert purchase.till.ledger.charges()[0].state == "rejected"
+
+
+@pytest.mark.parametrize("odd", [{}, {"video": None}, {"video": {"url": 7}}, {"video": {"url": "https://evil/v.mp4"}}])
+def test_a_result_that_names_no_file_of_fals_is_asked_for_again(purchase, fal, odd):
+    fal.answers = [odd]
+
+    charge = _complete(purchase)
+
+    assert charge.state == "settled"
+    assert purchase.till.ledger.recovery(charge.charge_id).result["video"]["url"] == "https://v3.fal.media/v.mp4"
+
+
+def test_a_result_that_never_names_a_file_is_kept_and_said_to_be_paid(purchase, fal):
+    fal.answers = [{"video": {"url": "https://evil.example/v.mp4"}}] * 3
+
+    with pytest.raises(VideoUnusable, match=r"names a file on 'evil\.example', not one of fal's hosts \(request r-0\)"):
+        _complete(purchase)
+
+    fal.answers = []
+    assert _complete(purchase).state == "settled"
+    assert len(fal.accepted) == 1
 
 
 def test_a_video_that_never_arrives_whole_is_kept_as_paid(purchase, fal):

@@ -620,7 +620,7 @@ def test_a_worker_names_what_is_wrong_and_goes_on(worker, tmp_path, speech_wav, 
     good = {"portrait": ANA, "audio": speech_wav, "target": tmp_path / "o.mp4", "resolution": "480p"}
     said = []
     for change in ({"portrait": tmp_path / "blank.png"}, {"portrait": tmp_path / "junk"}, {"audio": tmp_path / "junk"},
-                   {"resolution": "360p"}):  # fmt: skip
+                   {"resolution": "wide"}):  # fmt: skip
         worker.order(**good | change)
         (outcome,) = worker.answers()
         said.append(outcome["error"])

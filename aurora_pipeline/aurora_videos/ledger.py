@@ -232,6 +232,11 @@ class Ledger:
             first: datetime = db.execute(found).scalar_one()
             return first
 
+    def note_result(self, charge_id: str, *, result: dict[str, Any]) -> None:
+        """The provider handed out its answer again, and this one names the video."""
+        with self.transaction(is_durable=False) as db:
+            db.execute(charges.update().where(charges.c.charge_id == charge_id).values(result=json.dumps(result)))
+
     def note_video(self, charge_id: str, *, video_sha256: str) -> Charge:
         """The provider handed out its file again, with these bytes: they are what was paid for."""
         with self.transaction() as db:

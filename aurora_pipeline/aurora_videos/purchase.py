@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, VideoUnusable
 from ..gear.fal import FalConnection
@@ -293,12 +294,33 @@ class Purchase:
         try:
             result = self.till.fal.result(charge.endpoint, charge.request_id or "", has_failed=has_failed)
         except RequestRefused as error:
-            if not error.stops_the_run:  # a refused key says nothing about the job
-                end = ledger.reject if error.may_be_billed else ledger.refuse
-                end(charge.charge_id, str(error))
+            if error.stops_the_run:  # a refused key says nothing about the job
+                raise
+            if error.may_be_billed:
+                ledger.reject(charge.charge_id, str(error))
+                raise
+            self._assert_not_billed(charge, error)
+            ledger.refuse(charge.charge_id, str(error))
             raise
         units = result.billable_units
         return self._now(charge, ledger.mark_completed(charge.charge_id, result=result.answer, billable_units=units))
+
+    def _assert_not_billed(self, charge: Charge, error: RequestRefused) -> None:
+        """fal does not bill for its own failures. Where its record says that it did, the clip is not bought again.
+
+        An ordinary key may not read the record: then fal's word counts.
+        """
+        try:
+            billed = self.till.fal.platform.bills([charge.request_id or ""]).get(charge.request_id or "")
+        except Unreachable:
+            return
+        if billed:
+            sentence = (
+                f"{error} But its record says ${billed.normalize():f} for request {charge.request_id}; ask fal to take "
+                f"that back. It is held and not asked again by itself: aurora release {charge.charge_id}"
+            )
+            self.till.ledger.reject(charge.charge_id, sentence)
+            raise RequestRefused(sentence, may_be_billed=True) from None
 
     def _recover(self, charge: Charge, gone: Gone) -> Charge:
         """Results expire in an hour; the provider's list keeps the answer. A free draft is simply made again."""
@@ -344,15 +366,22 @@ class Purchase:
         return seen
 
     def _video_url(self, charge: Charge) -> str:
-        result: dict[str, Any] = self.till.ledger.recovery(charge.charge_id).result or {}
-        video = result.get("video")
-        url = video.get("url") if isinstance(video, dict) else None
-        if not isinstance(url, str):
-            raise VideoUnusable(
-                f"The result of {self.clip.clip_id} names no video (request {charge.request_id}). It "
-                "may be billed; it is not bought again by itself."
-            )
-        return url
+        """Where the video is. A stored result that names no file of fal's is asked for once more: it may be mended."""
+        url = _url_in(self.till.ledger.recovery(charge.charge_id).result or {})
+        if url is not None and self.till.fal.may_fetch(url):
+            return url
+        with contextlib.suppress(AuroraError):
+            again = self.till.fal.result(charge.endpoint, charge.request_id or "", has_failed=False).answer
+            if (found := _url_in(again)) is not None and self.till.fal.may_fetch(found):
+                self.till.ledger.note_result(charge.charge_id, result=again)
+                return found
+        what = (
+            "names no video" if url is None else f"names a file on '{urlsplit(url).hostname}', not one of fal's hosts"
+        )
+        raise VideoUnusable(
+            f"The result of {self.clip.clip_id} {what} (request {charge.request_id}). It may be billed; it is not "
+            "bought again by itself. Run again to ask for it again, or tell fal."
+        )
 
     def _download(self, url: str, half: Path, stop: threading.Event) -> Probe:
         for tries_left in reversed(range(DOWNLOAD_TRIES)):
@@ -369,6 +398,12 @@ class Purchase:
         bill = bill_of(charge, seconds, unit_usd=self.till.unit_usd.get(charge.endpoint))
         factor = self.till.settings.bill_factor
         return self._now(charge, self.till.ledger.settle(charge.charge_id, bill, breaker_factor=factor))
+
+
+def _url_in(result: dict[str, Any]) -> str | None:
+    video = result.get("video")
+    url = video.get("url") if isinstance(video, dict) else None
+    return url if isinstance(url, str) else None
 
 
 def bill_of(charge: Charge, seconds: float, *, unit_usd: Decimal | None) -> Bill:

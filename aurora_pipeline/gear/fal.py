@@ -97,7 +97,8 @@ class FalConnection:
         self._http.event_hooks["request"].insert(0, self._guard_request)
         self._http.event_hooks["response"].append(self._keep_reply)
         # Reads need none of fal-client's repeating and backing up, and its two layers of httpx cost twice one's CPU.
-        self._reads = httpx.Client(headers=self._http.headers, timeout=READ_SECONDS)
+        patience = min(READ_SECONDS, self.client.default_timeout)
+        self._reads = httpx.Client(headers=self._http.headers, timeout=patience)
         self._reads.event_hooks = {"request": _rerouting(self.base_url)}
 
     # ---- the paid call
@@ -129,6 +130,8 @@ class FalConnection:
         if request.method != "POST":
             submit = None
         request.extensions["trace"] = functools.partial(self._watch, submit)
+        if request.method == "PUT":  # fal-client waits for ever on an upload that hangs
+            request.extensions["timeout"] = httpx.Timeout(self.client.default_timeout).as_dict()
         if submit is None:
             return
         if submit.posts:
@@ -138,8 +141,8 @@ class FalConnection:
 
     def _watch(self, submit: _Submit | None, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's public trace: the last moment at which it is certain that nothing left this machine."""
-        if not event.endswith("send_request_headers.started"):
-            return
+        if not event.endswith("send_request_headers.started") or info["request"].method == b"CONNECT":
+            return  # a proxy is asked for a tunnel without the key
         # fal-client tries queue.falrun.com with the same headers when queue.fal.run cannot be connected to. Whoever
         # may be there, our settings do not name them, so the key does not go.
         host = info["request"].url.host.decode("ascii")
@@ -238,10 +241,13 @@ class FalConnection:
 
         Raises `Gone` when the provider no longer has it, `VideoUnusable` for a host or body that cannot be trusted.
         """
-        url = self._here(url)
-        self._assert_media_host(url)
+        if not self.may_fetch(url):
+            raise VideoUnusable(
+                f"The result names a file on '{urlsplit(url).hostname}', which is not one of fal's hosts; it was not "
+                "fetched. The purchase is kept: tell fal, then run again."
+            )
         try:
-            _stream(self._plain, url, target)
+            _stream(self._plain, self._here(url), target)
         except httpx.HTTPStatusError as error:
             if error.response.status_code in (404, 410):
                 raise Gone("fal no longer has the video's file.") from None
@@ -261,16 +267,12 @@ class FalConnection:
             return f"{self.base_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
         return url
 
-    def _assert_media_host(self, url: str) -> None:
-        parts = urlsplit(url)
+    def may_fetch(self, url: str) -> bool:
+        """True for a file on one of the provider's own hosts."""
+        parts, host = urlsplit(self._here(url)), urlsplit(self._here(url)).hostname or ""
         if self.base_url and f"{parts.scheme}://{parts.netloc}" == self.base_url:
-            return
-        host = parts.hostname or ""
-        if parts.scheme != "https" or not any(host == known or host.endswith(f".{known}") for known in MEDIA_HOSTS):
-            raise VideoUnusable(
-                f"The result names a file on '{host}', which is not one of fal's hosts; it was not "
-                "fetched. The purchase is kept: tell fal, then run again."
-            )
+            return True
+        return parts.scheme == "https" and any(host == known or host.endswith(f".{known}") for known in MEDIA_HOSTS)
 
 
 def connect(base_url: str = "") -> FalConnection:
