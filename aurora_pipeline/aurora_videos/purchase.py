@@ -25,10 +25,10 @@ from ..gear.fal_answers import Gone, Unreachable
 from ..gear.media_store import MediaStore
 from ..gear.probe import Probe, probe
 from ..parallel import pause
-from ..price_book import billed_seconds
 from ..settings import Settings
+from .bills import bill_of
 from .changes import inputs_of
-from .ledger import Bill, Ledger, Plan
+from .ledger import Ledger, Plan
 from .ledger_tables import CLOSED, WITHDRAWN
 from .pictures import picture_of, remember_picture
 from .quote import QuotedClip
@@ -42,7 +42,6 @@ LONGEST_WAIT_SECONDS = 6 * 3600
 UPLOAD_TRIES = 3
 DOWNLOAD_TRIES = 4
 BUSY_TRIES = 20  # a 429 took nothing, so asking again later buys nothing twice
-REPORTED_STEP = Decimal("0.0001")  # units come with few decimals; below a hundredth of a cent they are dust
 
 
 @dataclass(frozen=True)
@@ -404,20 +403,3 @@ def _url_in(result: dict[str, Any]) -> str | None:
     video = result.get("video")
     url = video.get("url") if isinstance(video, dict) else None
     return url if isinstance(url, str) else None
-
-
-def bill_of(charge: Charge, seconds: float, *, unit_usd: Decimal | None) -> Bill:
-    """What a finished charge costs: measured seconds at our price, or the provider's own count when that is more.
-
-    The budget must never believe less than the bill. The provider's units are not seconds (fal_contract.md, finding 5),
-    so they are worth its own unit price; where that could not be read, ours, which is the dearer guess.
-    """
-    billed = billed_seconds(seconds)
-    measured = billed * charge.usd_per_second
-    if charge.billable_units is None:
-        return Bill(billed, measured, "measured")
-    unit = charge.usd_per_second if unit_usd is None else unit_usd
-    reported = (charge.billable_units * unit).quantize(REPORTED_STEP)
-    if reported > measured:
-        return Bill(billed, reported, "reported", reported)
-    return Bill(billed, measured, "measured", reported)
