@@ -11,10 +11,11 @@ from aurora_pipeline.aurora_videos import ledger as ledger_module
 from aurora_pipeline.aurora_videos import purchase as purchase_module
 from aurora_pipeline.aurora_videos import quote as quote_module
 from aurora_pipeline.aurora_videos.ledger import Ledger
-from aurora_pipeline.aurora_videos.purchase import Purchase, Till
+from aurora_pipeline.aurora_videos.purchase import Purchase
 from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.aurora_videos.till import Till
 from aurora_pipeline.errors import (
     BreakerTripped,
     Interrupted,

@@ -629,7 +629,7 @@ def test_a_worker_names_what_is_wrong_and_goes_on(worker, tmp_path, speech_wav, 
         ("face_detection_error", "no face was found in the picture"),
         ("image_load_error", "the picture could not be read (UnidentifiedImageError)"),
         ("unsupported_audio_format", "the audio could not be read"),
-        ("internal_server_error", "KeyError"),
+        ("internal_server_error", "ValueError"),
     ]
     assert not (tmp_path / "o.mp4").exists()
     worker.process.stdin.write("this is no order\n")

@@ -12,29 +12,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, VideoUnusable
-from ..gear.fal import FalConnection
 from ..gear.fal_answers import Gone, Unreachable
-from ..gear.media_store import MediaStore
 from ..gear.probe import Probe, probe
 from ..parallel import pause
-from ..settings import Settings
 from .bills import bill_of
 from .changes import inputs_of
-from .ledger import Ledger, Plan
+from .ledger import Plan
 from .ledger_tables import CLOSED, WITHDRAWN
 from .pictures import picture_of, remember_picture
 from .quote import QuotedClip
 from .records import Charge
-from .spending import Limits
-from .uploads import Uploads
+from .till import Till
 
 STUDIO_HORIZON = timedelta(seconds=3)  # the studio lists a request before it answers
 WORTH_WAITING = timedelta(minutes=1)  # a horizon this short is waited out instead of left to the next run
@@ -42,25 +37,6 @@ LONGEST_WAIT_SECONDS = 6 * 3600
 UPLOAD_TRIES = 3
 DOWNLOAD_TRIES = 4
 BUSY_TRIES = 20  # a 429 took nothing, so asking again later buys nothing twice
-
-
-@dataclass(frozen=True)
-class Till:
-    """What all purchases of one run share.
-
-    ``unit_usd`` is the provider's own price of one of its units, by endpoint. ``is_locked`` is set when the account
-    was refused: then what already waits at the provider is left there, since it is still wanted.
-    """
-
-    settings: Settings
-    run_id: str
-    limits: Limits
-    ledger: Ledger
-    store: MediaStore
-    fal: FalConnection
-    unit_usd: dict[str, Decimal] = field(default_factory=dict)
-    uploads: Uploads = field(default_factory=Uploads)
-    is_locked: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, 
 def _buy(
     settings: Settings, campaign: Campaign, quote: Quote, missing: list[QuotedClip], run_id: str, progress: Progress
 ) -> list[Outcome[QuotedClip, Charge]]:
-    from .purchase import Purchase, Till
+    from .purchase import Purchase
+    from .till import Till
 
     ledger, store, total = open_ledger(settings.ledger), MediaStore(settings.media), len(quote.clips)
     with provider_url(settings) as base_url:

@@ -1,0 +1,33 @@
+"""What all purchases of one run share: who is paid, from which ledger, inside which limits."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ..gear.fal import FalConnection
+from ..gear.media_store import MediaStore
+from ..settings import Settings
+from .ledger import Ledger
+from .spending import Limits
+from .uploads import Uploads
+
+
+@dataclass(frozen=True)
+class Till:
+    """One run's till.
+
+    ``unit_usd`` is the provider's own price of one of its units, by endpoint. ``is_locked`` is set when the account
+    was refused: then what already waits at the provider is left there, since it is still wanted.
+    """
+
+    settings: Settings
+    run_id: str
+    limits: Limits
+    ledger: Ledger
+    store: MediaStore
+    fal: FalConnection
+    unit_usd: dict[str, Decimal] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
+    is_locked: threading.Event = field(default_factory=threading.Event)
