@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
 from aurora_pipeline.aurora_videos import approvals, breaker, ledger_versions
 from aurora_pipeline.aurora_videos import ledger as ledger_module
@@ -327,6 +328,62 @@ def test_threads_of_one_process_share_a_ledger(ledger):
 
     assert made == [True] * 16
     assert _money(ledger)[0] == 16 * PLAN.reserved_usd
+
+
+def _at_once(works):
+    """What each of ``works`` returned or raised, all of them begun together in threads of their own."""
+    start, ends = threading.Barrier(len(works)), [None] * len(works)
+
+    def do(number):
+        start.wait(10)
+        try:
+            ends[number] = works[number]()
+        except (AuroraError, OSError) as error:
+            ends[number] = error
+
+    crew = [threading.Thread(target=do, args=(number,)) for number in range(len(works))]
+    for worker in crew:
+        worker.start()
+    for worker in crew:
+        worker.join(30)
+    return ends
+
+
+def test_changes_that_share_a_commit_do_not_share_their_failures(ledger):
+    too_dear = Limits(campaign_usd=Decimal("0.01"))
+    works = [lambda n=n: ledger.claim(_plan(n), limits=too_dear if n % 2 else NONE)[0].charge_id for n in range(40)]
+
+    ends = _at_once(works)
+
+    assert all(isinstance(end, OverBudget) == bool(n % 2) for n, end in enumerate(ends))
+    assert {charge.charge_id for charge in ledger.charges()} == {f"c{n}" for n in range(0, 40, 2)}
+    assert _money(ledger)[0] == 20 * PLAN.reserved_usd
+
+
+def test_a_commit_that_fails_is_told_to_everybody_who_shared_it(tmp_path, monkeypatch):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+
+    def full(transaction):
+        transaction.rollback()
+        raise OSError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sa.engine.RootTransaction, "commit", full)
+        ends = _at_once([lambda n=n: ledger.claim(_plan(n), limits=NONE) for n in range(12)])
+
+    assert all(isinstance(end, AuroraError | OSError) for end in ends)
+    assert ledger.charges() == []
+    assert ledger.claim(PLAN, limits=NONE)[1]
+
+
+def test_a_change_is_committed_although_the_one_it_waited_for_was_interrupted(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger._database._waiting += 1  # somebody who was about to take a turn, and never will
+
+    assert ledger.claim(PLAN, limits=NONE)[1]
+
+    other = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    assert [charge.charge_id for charge in other.charges()] == ["c1"]
 
 
 def _die_in_the_middle(url, _number, answers):

@@ -99,9 +99,9 @@ class Ledger:
         with self.transaction() as db:
             bring_up_to_date(db)
 
-    def transaction(self, *, is_durable: bool = True) -> AbstractContextManager[sa.Connection]:
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
         """A change of the ledger's database, for the modules beside this one too (approvals, breaker, ...)."""
-        return self._database.transaction(is_durable=is_durable)
+        return self._database.transaction()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A look at the ledger's database; it waits for nobody."""
@@ -118,7 +118,7 @@ class Ledger:
         Raises `OverBudget` when the reservation does not fit one of ``limits`` and `BreakerTripped` while the breaker
         is open; then nothing is recorded.
         """
-        with self.transaction(is_durable=False) as db:  # nothing is sent on it: `sending` is the intent, and durable
+        with self.transaction() as db:
             if plan.fingerprint in (live := self._live(db, plan.provider, [plan.fingerprint])):
                 return live[plan.fingerprint], False
             now = _now()
@@ -151,17 +151,17 @@ class Ledger:
     ) -> Charge | None:
         """The result is known; from here on only a download is needed."""
         values = {"result": json.dumps(result), "billable_units": billable_units}
-        return self._advance(charge_id, ("accepted",), "completed", is_durable=False, **values)
+        return self._advance(charge_id, ("accepted",), "completed", **values)
 
     def mark_stored(self, charge_id: str, *, video_sha256: str) -> Charge | None:
         """The video is in the media store."""
-        return self._advance(charge_id, ("completed",), "stored", is_durable=False, video_sha256=video_sha256)
+        return self._advance(charge_id, ("completed",), "stored", video_sha256=video_sha256)
 
     def settle(self, charge_id: str, bill: Bill, *, breaker_factor: Decimal | None = None) -> Charge | None:
         """The reservation becomes the bill. One above it is recorded, never refused; far above, the breaker trips."""
         values = {"billed_seconds": bill.seconds, "billed_usd": bill.usd, "bill_source": bill.source}
         values |= {"reported_usd": bill.reported_usd, "settled_at": _now()}
-        with self.transaction(is_durable=False) as db:
+        with self.transaction() as db:
             charge = self._step(db, charge_id, ("stored",), "settled", **values)
             if charge is not None:
                 breaker.judge_bill(db, charge, factor=breaker_factor)
@@ -234,7 +234,7 @@ class Ledger:
 
     def note_result(self, charge_id: str, *, result: dict[str, Any]) -> None:
         """The provider handed out its answer again, and this one names the video."""
-        with self.transaction(is_durable=False) as db:
+        with self.transaction() as db:
             db.execute(charges.update().where(charges.c.charge_id == charge_id).values(result=json.dumps(result)))
 
     def note_video(self, charge_id: str, *, video_sha256: str) -> Charge:
@@ -260,10 +260,8 @@ class Ledger:
                 self._move(db, before, reserved=-before.reserved_usd, settled=Decimal(0))
             return self._read(db, charge_id)
 
-    def _advance(
-        self, charge_id: str, before: tuple[str, ...], after: str, *, is_durable: bool = True, **values: Any
-    ) -> Charge | None:
-        with self.transaction(is_durable=is_durable) as db:
+    def _advance(self, charge_id: str, before: tuple[str, ...], after: str, **values: Any) -> Charge | None:
+        with self.transaction() as db:
             return self._step(db, charge_id, before, after, **values)
 
     def _step(
@@ -323,7 +321,7 @@ class Ledger:
 
     def record_stage_run(self, run: StageRun) -> None:
         """Remember that a stage ran, from either door."""
-        with self.transaction(is_durable=False) as db:
+        with self.transaction() as db:
             db.execute(stage_runs.insert().values({name: getattr(run, name) for name in _RUN_FIELDS}))
 
     def stage_runs(self, *, campaign: str | None = None) -> list[StageRun]:
