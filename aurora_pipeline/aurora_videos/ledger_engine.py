@@ -5,9 +5,9 @@ Python links SQLite 3.40, whose WAL-reset bug needs two overlapping checkpoints 
 checkpoints of two processes impossible, and one kept connection costs a third of one opened each time (0.84 ms against
 2.40 ms a commit, measured). Postgres: a pool, and one advisory lock, so that changes never interleave there either.
 
-A change has reached the disk when its transaction ends: an intent that a power cut may undo would be paid twice. So that
-sixty workers do not wait for sixty disks, changes of one process that come at the same time share a commit, each inside
-a savepoint of its own, and every one of them ends only when the commit has.
+A change has reached the disk when its transaction ends: an intent that a power cut may undo would be paid twice. So
+that sixty workers do not wait for sixty disks, changes of one process that come at the same time share a commit, each
+inside a savepoint of its own, and every one of them ends only when the commit has.
 """
 
 from __future__ import annotations
