@@ -1,14 +1,22 @@
 """`aurora approve`: a person's yes to exact purchases, shown with its dollars, and gone when the row changes."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from aurora_pipeline.aurora_videos.approvals import standing_approvals
-from aurora_pipeline.aurora_videos.ledger import Ledger
+from aurora_pipeline.aurora_videos.approvals import approve, standing_approvals
+from aurora_pipeline.aurora_videos.ledger import Ledger, open_ledger
+from aurora_pipeline.aurora_videos.quote import quote_campaign as quote
+from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.pipeline import Job, quote_campaign
+from aurora_pipeline.script_table import read_campaign
 from aurora_pipeline.settings import from_environment
+from aurora_pipeline.stage_tables import read_rows
+from aurora_pipeline.tts_audio import Speech
 from aurora_pipeline_tests.conftest import write_campaign
+from aurora_pipeline_tests.faults.homes import new_home as spoken_home
+from aurora_pipeline_tests.test_ledger import PLAN
 
 FAL = {"AURORA_PROVIDER": "fal", "FAL_KEY": "5f3a-sentinel"}
 HEAD = "clip_id,text,approved"
@@ -175,3 +183,23 @@ def test_dagster_buys_nothing_that_nobody_approved_and_says_how_to_approve_it(ho
         "): run `aurora approve spring --all`, or set max_usd in the run's config. Nothing was spent."
     )
     assert Ledger(_settings(home).ledger).charges() == []
+
+
+def test_a_clip_in_doubt_needs_its_approval_before_it_may_be_bought_anew(tmp_path):
+    home = spoken_home(tmp_path, clips=1)
+    settings = home.settings()
+    campaign = replace(read_campaign(settings, home.campaign), approval="required")
+    speeches = read_rows(settings, "tts_audio", home.campaign, Speech)
+    ledger = open_ledger(settings.ledger)
+    (clip,) = quote(settings, campaign, speeches, run_id="r").clips
+    plan = replace(PLAN, fingerprint=clip.request.fingerprint, campaign=home.campaign, clip_id=clip.clip_id)
+    ledger.claim(plan, limits=Limits())
+    ledger.mark_sending(plan.charge_id, audio_url="u")
+    ledger.mark_unknown(plan.charge_id, "The answer was lost.")
+
+    held = quote(settings, campaign, speeches, run_id="r")
+    approve(ledger, home.campaign, [(clip.clip_id, clip.request.fingerprint)], by="mei")
+    free = quote(settings, campaign, speeches, run_id="r")
+
+    assert (held.clips[0].standing, held.to_buy, held.usd) == ("in doubt", (), 0)
+    assert (free.clips[0].standing, len(free.to_buy)) == ("in doubt", 1)

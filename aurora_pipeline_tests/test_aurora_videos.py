@@ -292,6 +292,31 @@ def test_what_may_have_been_accepted_is_held_until_the_list_decides(purchase, fa
     assert len(fal.accepted) == 1
 
 
+@pytest.mark.parametrize(("standing", "only_followed"), [("in doubt", True), ("under way", False)])
+def test_what_nobody_agreed_to_buy_now_is_followed_and_never_bought_anew(purchase, fal, standing, only_followed):
+    fal.faults = ["never arrives", "list unreadable"]
+    with pytest.raises(OutcomeUnknown):
+        _complete(purchase)
+    at_once = _at(purchase, settings=replace(purchase.till.settings, horizon_seconds=0.0))
+    clip = replace(purchase.clip, standing=standing, only_followed=only_followed)
+
+    with pytest.raises(SpendRefused, match="a was not bought after all, and nobody agreed to buy it now"):
+        _complete(replace(at_once, clip=clip))
+
+    assert fal.accepted == {}
+    assert [charge.state for charge in purchase.till.ledger.charges()] == ["voided"]
+
+
+def test_what_is_only_followed_is_fetched_when_it_was_accepted_after_all(purchase, fal):
+    fal.faults = ["answer lost", "list unreadable"]
+    with pytest.raises(OutcomeUnknown):
+        _complete(purchase)
+    clip = replace(purchase.clip, standing="in doubt", only_followed=True)
+
+    assert _complete(replace(purchase, clip=clip)).state == "settled"
+    assert len(fal.accepted) == 1
+
+
 def test_a_dead_worker_is_relieved_and_a_live_one_is_waited_for(purchase, fal, monkeypatch):
     purchase.till.ledger.claim(purchase._plan(), limits=Limits())  # somebody else's claim, not yet sent
     stop = threading.Event()

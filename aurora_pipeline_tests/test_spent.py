@@ -25,6 +25,8 @@ def _charge(settings, number, *, until, **changes):
     ledger.claim(plan, limits=Limits())
     ledger.mark_sending(name, audio_url="u")
     ledger.mark_accepted(name, request_id=f"r-{number}")
+    if until == "rejected":
+        ledger.reject(name, "no face")
     if until == "withdrawn":
         ledger.refuse(name, WITHDRAWN)
     if until == "settled":
@@ -45,6 +47,14 @@ def test_settled_under_way_and_withdrawn_are_told_apart_to_the_cent(settings):
     assert spent_so_far(settings, "r") == (
         "This run has spent $1.12 for 2 clips. 1 clip under way at the provider and may cost up to $0.70; the next run "
         "fetches them. 1 clip withdrawn from its queue at no cost."
+    )
+
+
+def test_what_was_refused_and_may_be_billed_is_not_kept_quiet(settings):
+    _charge(settings, 1, until="rejected")
+
+    assert spent_so_far(settings, "r") == (
+        "This run has spent $0.00 for 0 clips. 1 clip refused, which may be billed; $0.70 stays held."
     )
 
 

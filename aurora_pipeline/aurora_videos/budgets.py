@@ -57,7 +57,8 @@ def standing_of(settings: Settings, limits: Mapping[str, Decimal | None], *, at:
     names = scopes_of("", "", at or datetime.now(UTC))
     asked = [("campaign", name, limit) for name, limit in limits.items()]
     asked += [("day", names["day"], settings.max_usd_per_day), ("month", names["month"], settings.max_usd_per_month)]
-    mine = [charge for charge in ledger.charges() if charge.provider == "fal" and charge.campaign in limits]
+    bought = [charge for charge in ledger.charges() if charge.provider == "fal"]
+    mine = [charge for charge in bought if charge.campaign in limits]
     holding = [charge for charge in mine if charge.state in HOLDS_MONEY]
     return Standing(
         budgets=tuple(Budget(kind, name, limit, ledger.spending("fal", kind, name)) for kind, name, limit in asked),
@@ -65,7 +66,7 @@ def standing_of(settings: Settings, limits: Mapping[str, Decimal | None], *, at:
         held=tuple(charge for charge in holding if charge.state in HELD_FOR_A_PERSON),
         under_way=tuple(charge for charge in holding if charge.state not in HELD_FOR_A_PERSON),
         trips=tuple(breaker.open_trips(ledger, "fal")),
-        has_charges=bool(mine),
+        has_charges=bool(bought),
     )
 
 

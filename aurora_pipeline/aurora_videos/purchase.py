@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, VideoUnusable
+from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, SpendRefused, VideoUnusable
 from ..gear.fal_answers import Gone, Unreachable
 from ..gear.probe import Probe, probe
 from ..parallel import pause
@@ -70,7 +70,17 @@ class Purchase:
         return charge
 
     def _claim(self) -> tuple[Charge, bool]:
-        return self.till.ledger.claim(self._plan(), limits=self.till.limits)
+        """The charge to follow, and whether it is new. What may not be bought (anew) is only followed."""
+        ledger, provider = self.till.ledger, self.till.settings.provider
+        if self.clip.may_be_bought or provider == "studio":
+            return ledger.claim(self._plan(), limits=self.till.limits)
+        live = ledger.live(provider, [self.clip.request.fingerprint]).get(self.clip.request.fingerprint)
+        if live is None:
+            raise SpendRefused(
+                f"{self.clip.clip_id} was not bought after all, and nobody agreed to buy it now; look at a new quote, "
+                "then run (or approve) again. Nothing was spent."
+            )
+        return live, False
 
     def _plan(self) -> Plan:
         request, price = self.clip.request, self.clip.price

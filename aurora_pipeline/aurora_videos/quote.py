@@ -49,7 +49,8 @@ class QuotedClip:
 
     Only the first three may cost money from here on. ``usd`` is what is then expected to be billed, ``reserve_usd`` the
     worst case that will be reserved, ``list_usd`` the list price in any case. ``warnings`` are sentences about a clip
-    that is bought all the same.
+    that is bought all the same. ``only_followed`` is set for a clip in doubt that lacks an approval: it is looked up
+    and, if it was accepted, fetched, but not bought anew.
     """
 
     request: AuroraRequest
@@ -58,6 +59,7 @@ class QuotedClip:
     standing: str
     why: str = ""
     warnings: tuple[str, ...] = ()
+    only_followed: bool = False
 
     @property
     def clip_id(self) -> str:
@@ -77,7 +79,7 @@ class QuotedClip:
 
     @property
     def may_be_bought(self) -> bool:
-        return self.standing in MAY_BE_BOUGHT
+        return self.standing in MAY_BE_BOUGHT and not self.only_followed
 
     @property
     def reserve_usd(self) -> Decimal:
@@ -193,11 +195,13 @@ class _Quoting:
             allow_expired=not self.is_paid,
         )
         standing, why = _standing(request, charge, before)
-        fitness = Suitability()
-        if standing in ("new", "changed"):
-            fitness = suitability_of(self.store, self.campaign, request)
-            standing, why = self._held_back(request, standing, why, fitness)
-        return QuotedClip(request, price, charge, standing, why, fitness.warnings)
+        if standing not in MAY_BE_BOUGHT:
+            return QuotedClip(request, price, charge, standing, why)
+        fitness = suitability_of(self.store, self.campaign, request)
+        held, why_held = self._held_back(request, standing, why, fitness)
+        if standing == "in doubt":
+            return QuotedClip(request, price, charge, standing, why, fitness.warnings, held in HELD)
+        return QuotedClip(request, price, charge, held, why_held, fitness.warnings)
 
     def _held_back(self, request: AuroraRequest, standing: str, why: str, fitness: Suitability) -> tuple[str, str]:
         """What paid video must pass first. Drafts are free: a bad one is how people see what is wrong."""

@@ -24,9 +24,10 @@ def spent_so_far(settings: Settings, run_id: str) -> str:
     else:
         said = f"This run has spent ${_sum(settled):.2f} for {_clips(settled)}."
     if waiting:
-        may_cost = sum((charge.reserved_usd for charge in waiting), Decimal(0))
-        price = "" if settings.provider == "studio" else f" and may cost up to ${may_cost:.2f}"
+        price = "" if settings.provider == "studio" else f" and may cost up to ${_held(waiting):.2f}"
         said += f" {_clips(waiting)} under way at the provider{price}; the next run fetches them."
+    if held := [charge for charge in charges if charge.state == "rejected" and charge.provider != "studio"]:
+        said += f" {_clips(held)} refused, which may be billed; ${_held(held):.2f} stays held."
     if withdrawn:
         said += f" {_clips(withdrawn)} withdrawn from its queue at no cost."
     return said
@@ -34,6 +35,10 @@ def spent_so_far(settings: Settings, run_id: str) -> str:
 
 def _sum(charges: Sequence[Charge]) -> Decimal:
     return sum((charge.billed_usd or Decimal(0) for charge in charges), Decimal(0))
+
+
+def _held(charges: Sequence[Charge]) -> Decimal:
+    return sum((charge.reserved_usd for charge in charges), Decimal(0))
 
 
 def _clips(charges: Sequence[Charge]) -> str:
