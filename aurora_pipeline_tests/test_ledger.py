@@ -376,6 +376,30 @@ def test_a_commit_that_fails_is_told_to_everybody_who_shared_it(tmp_path, monkey
     assert ledger.claim(PLAN, limits=NONE)[1]
 
 
+def test_nobody_goes_on_before_the_commit_that_holds_his_change(tmp_path, monkeypatch):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    may_commit, gone_on, commit = threading.Event(), [], sa.engine.RootTransaction.commit
+
+    def slow_commit(transaction):
+        may_commit.wait(10)
+        commit(transaction)
+
+    def claim(number):
+        ledger.claim(_plan(number), limits=NONE)
+        gone_on.append(may_commit.is_set())
+
+    monkeypatch.setattr(sa.engine.RootTransaction, "commit", slow_commit)
+    crew = [threading.Thread(target=claim, args=(number,)) for number in range(8)]
+    for worker in crew:
+        worker.start()
+    crew[0].join(0.2)
+    may_commit.set()
+    for worker in crew:
+        worker.join(10)
+
+    assert gone_on == [True] * 8
+
+
 def test_a_change_is_committed_although_the_one_it_waited_for_was_interrupted(tmp_path):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     ledger._database._waiting += 1  # somebody who was about to take a turn, and never will

@@ -98,7 +98,7 @@ class FalConnection:
         self._http.event_hooks["response"].append(self._keep_reply)
         # Reads need none of fal-client's repeating and backing up, and its two layers of httpx cost twice one's CPU.
         patience = min(READ_SECONDS, self.client.default_timeout)
-        self._reads = httpx.Client(headers=self._http.headers, timeout=patience)
+        self._reads = httpx.Client(headers=self._http.headers, timeout=patience, trust_env=not self.base_url)
         self._reads.event_hooks = {"request": _rerouting(self.base_url)}
 
     # ---- the paid call

@@ -77,22 +77,25 @@ class _Command:
     def run(self) -> Report:
         started = time.monotonic()
         cells = [cell for cell in CELLS if _is_asked_for(cell, self.options.only)]
-        with self._studios() as (ways, listener):
+        with self._studios() as (ways, listener, decoy):
             rows = tuple(self._cells(cells, ways))
             ordeals: tuple[Ordeal, ...] = ()
             power = None
             if not self.options.only:
                 ordeals, power = tuple(self._ordeals(ways[0])), self._power_cut(ways[0])
             self._publish(ways)
-            canary = self._canary(listener)
+            canary = self._canary(listener, decoy)
         races, not_run = ((), ()) if self.options.only else self._races()
         return Report(rows, ordeals, races, power, canary, not_run, time.monotonic() - started)
 
     @contextlib.contextmanager
-    def _studios(self) -> Iterator[tuple[list[Lane], Listener]]:
-        listener = Listener(self.key)
-        with contextlib.closing(listener), lanes(self.folder, self.options.lanes, self.key, listener) as ways:
-            yield ways, listener
+    def _studios(self) -> Iterator[tuple[list[Lane], Listener, Listener]]:
+        with (
+            contextlib.closing(Listener(self.key)) as listener,
+            contextlib.closing(Listener(self.key)) as decoy,
+            lanes(self.folder, self.options.lanes, self.key, listener, decoy) as ways,
+        ):
+            yield ways, listener, decoy
 
     def _cells(self, cells: Sequence[Cell], ways: Sequence[Lane]) -> list[Row]:
         done = 0
@@ -116,7 +119,8 @@ class _Command:
     def _power_cut(self, lane: Lane) -> PowerCut:
         _say("the order of fdatasync and POST")
         home = lane.home("power-cut", clips=6)
-        return watch(Order(home, lane.studio.url, lane.key, home.root / "worker.log"))
+        # One clip at a time: of changes that share a commit, only one thread is seen to sync.
+        return watch(Order(home, lane.studio.url, lane.key, home.root / "worker.log", one_at_a_time=True))
 
     def _races(self) -> tuple[tuple[Race, ...], tuple[str, ...]]:
         _say(f"sixteen processes, one budget, {self.rounds} rounds")
@@ -137,11 +141,11 @@ class _Command:
                 home = Home(root, "spring", CELLS[0].budget_usd)
                 finish(start(Order(home, lane.studio.url, lane.key, root / "worker.log", kind="publish")))
 
-    def _canary(self, listener: Listener) -> Canary:
+    def _canary(self, listener: Listener, decoy: Listener) -> Canary:
         _say("looking for the key")
         found = tuple(str(file.relative_to(self.folder)) for file in found_in([self.folder], self.key))
         files = sum(file.is_file() for file in self.folder.rglob("*"))
-        return Canary(files, found, listener.requests, listener.keys)
+        return Canary(files, found, listener.requests, listener.keys, decoy.keys)
 
 
 def _is_asked_for(cell: Cell, names: Sequence[str]) -> bool:

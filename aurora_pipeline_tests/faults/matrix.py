@@ -51,12 +51,13 @@ class Row:
 
 @dataclass
 class Lane:
-    """One studio and the folder its cells live in."""
+    """One studio and the folder its cells live in. The plain loop has a foreign host of its own: the ``decoy``."""
 
     folder: Path
     studio: StudioProcess
     key: str
     listener: Listener
+    decoy: Listener
     template: Home
     homes: list[Path] = field(default_factory=list)
 
@@ -66,14 +67,14 @@ class Lane:
 
 
 @contextmanager
-def lanes(folder: Path, count: int, key: str, listener: Listener) -> Iterator[list[Lane]]:
+def lanes(folder: Path, count: int, key: str, listener: Listener, decoy: Listener) -> Iterator[list[Lane]]:
     """``count`` studios, all started at once; stopped at the end."""
     with ThreadPoolExecutor(count) as pool:
         studios = list(pool.map(lambda n: StudioProcess(folder / f"studio{n}"), range(count)))
     template = new_home(folder / "template", clips=1)
     finish(start(Order(template, studios[0].url, key, template.root / "worker.log")))
     try:
-        yield [Lane(folder / f"lane{n}", studio, key, listener, template) for n, studio in enumerate(studios)]
+        yield [Lane(folder / f"lane{n}", studio, key, listener, decoy, template) for n, studio in enumerate(studios)]
     finally:
         for studio in studios:
             studio.stop()
@@ -120,7 +121,7 @@ def run_naive(cell: Cell, lane: Lane) -> Account:
     """The same faults met by the plain loop, which is started as often as ours was allowed to be."""
     home = lane.home(f"{_slug(cell)}-naive", clips=cell.clips, budget_usd=cell.budget_usd)
     since = now()
-    lane.studio.break_by(_aimed(cell, lane))
+    lane.studio.break_by(_aimed(cell, lane.decoy))
     for attempt in range(RUNS_WHILE_BROKEN):
         if attempt:
             lane.studio.heal()
@@ -144,7 +145,7 @@ class _Run:
         self.since, self.runs = now(), 0
         self.exits: list[int] = []
         self.deaths = lane.studio.deaths
-        lane.studio.break_by(_aimed(cell, lane))
+        lane.studio.break_by(_aimed(cell, lane.listener))
 
     def while_broken(self) -> None:
         """One worker a kill, then whole ones until a run changes nothing."""
@@ -270,9 +271,9 @@ def _slug(cell: Cell) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in f"{cell.point}-{cell.name}").strip("-")
 
 
-def _aimed(cell: Cell, lane: Lane) -> list[dict[str, Any]]:
+def _aimed(cell: Cell, foreign: Listener) -> list[dict[str, Any]]:
     """The cell's faults, with the foreign host filled in."""
-    filled = {"base": lane.listener.url}
+    filled = {"base": foreign.url}
     return [{name: filled.get(name, value) for name, value in fault.items()} for fault in cell.faults]
 
 

@@ -24,12 +24,13 @@ CELL_HEADS = ("point", "fault", "happened", "requests", "billed $", "ledger $", 
 
 @dataclass(frozen=True)
 class Canary:
-    """Where the key was looked for and found; what a host that no setting names was sent."""
+    """Where the key was looked for and found; what a host that no setting names was sent, by us and by the loop."""
 
     files: int
     found_in: tuple[str, ...]
     foreign_requests: int
     foreign_keys: int
+    keys_of_the_plain_loop: int
 
     @property
     def is_clean(self) -> bool:
@@ -120,7 +121,8 @@ def summary_rows(report: Report) -> list[tuple[str, str, str]]:
     if report.power_cut:
         rows.append(("power cut (strace)", _power(report.power_cut), ""))
     if report.canary:
-        rows.append(("the key", _canary(report.canary), ""))
+        beside = f"{report.canary.keys_of_the_plain_loop} keys to foreign hosts"
+        rows.append(("the key", _canary(report.canary), beside if any(row.naive for row in report.rows) else ""))
     return rows + [("not run", reason, "") for reason in report.not_run]
 
 

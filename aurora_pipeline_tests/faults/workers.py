@@ -44,6 +44,7 @@ class Order:
     guards: str = ""
     kind: str = "ours"
     settings: dict[str, Any] = field(default_factory=dict)
+    one_at_a_time: bool = False
 
 
 def fork_server() -> multiprocessing.context.ForkServerContext:
@@ -169,6 +170,10 @@ def _buy(order: Order) -> int:
 
     settings = order.home.settings(**order.settings)
     _send_to(order)
+    if order.one_at_a_time:
+        from aurora_pipeline.aurora_videos import render
+
+        setattr(render, "_workers", lambda _settings: 1)  # noqa: B010 - a function is replaced on purpose
     try:
         campaign = read_campaign(settings, order.home.campaign)
         speeches = read_rows(settings, "tts_audio", order.home.campaign, Speech)
