@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch):
     """A developer's own AURORA_* or FAL_KEY must not decide what a test does."""
-    for name in [name for name in os.environ if name.startswith("AURORA_") or name == "FAL_KEY"]:
+    for name in [name for name in os.environ if name.startswith(("AURORA_", "FAL_"))]:
         monkeypatch.delenv(name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -38,6 +39,8 @@ def reconcile(campaign: str | None, *, hours: float | None, is_all: bool, as_jso
     from ..aurora_videos.reconcile.verdicts import BILLED_WITHIN
     from ..pipeline import reconcile_bills
 
+    if hours is not None and math.isnan(hours):
+        raise click.UsageError("--since takes a number of hours, such as 48.")
     if is_all and hours is not None:
         raise click.UsageError("--all goes back to the first charge; leave --since out.")
     settings = from_environment()

@@ -27,6 +27,7 @@ from ..settings import Settings
 from .home import RUNNING, prepare_home, reap_dead_runs, register_campaigns
 
 HOST = "127.0.0.1"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_SECONDS = 180
 STOP_RUNS_SECONDS = 30
 STOP_CHILD_SECONDS = 20
@@ -84,13 +85,13 @@ def _alone(home: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, also when a script started us with Ctrl-C ignored."""
+    """An event that Ctrl-C, SIGTERM and a closed terminal set, also when a script started us with Ctrl-C ignored."""
     stop = threading.Event()
 
     def asked(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, asked) for number in SIGNALS}
     try:
         yield stop
     finally:

@@ -70,10 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole URLs
-    options.folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(options.folder.absolute() / "in_use.lock", timeout=PREDECESSOR_SECONDS)
     try:
-        with lock:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(options.folder.absolute() / "in_use.lock", timeout=PREDECESSOR_SECONDS):
             _serve(options)
     except filelock.Timeout:
         return _failed(f"Another studio is using {options.folder}; stop it or choose another --folder.")

@@ -86,7 +86,7 @@ class Gate:
 def _way_in(scope: Scope, headers: Headers) -> WayIn | None:
     """None for a Host that is not ours."""
     path: str = scope["path"]
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    host = _host_in(f"//{headers.get('host', '')}")
     server, port = scope["server"]
     here = f"http://{headers['host']}" if host in LOOPBACK else f"http://{server}:{port}"
     if any(path.startswith(f"/{name}/") for name in HOSTS):
@@ -99,10 +99,18 @@ def _way_in(scope: Scope, headers: Headers) -> WayIn | None:
     return WayIn(path if is_own else f"/fal.run{path}", here)
 
 
+def _host_in(url: str) -> str:
+    """The host a URL names; empty for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _unwrap(scope: Scope, target: str) -> None:
     """Make a request to the proxy path the request it stands for; any but fal's hosts is not found."""
-    there = urlsplit(target)
-    if there.hostname in HOSTS:
+    if _host_in(target) in HOSTS:
+        there = urlsplit(target)
         scope["path"] = f"/{there.hostname}{unquote(there.path)}"
         scope["query_string"] = there.query.encode()
 

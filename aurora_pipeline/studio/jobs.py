@@ -10,7 +10,9 @@ it; fal tries ten times, but a local renderer that died three times on one reque
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,6 +35,7 @@ from .request_errors import runner_lost, waited_too_long
 from .storage import Files
 from .terms import Terms
 
+BOOK_SECONDS = 1.0  # between two tries to write
 FRAMES_PER_LOG = 25  # one log entry a second of video is enough to watch
 
 ATTEMPTS = 3
@@ -125,12 +128,26 @@ class Jobs:
     # ---- one worker's life
     async def _work(self, worker: Renderer) -> None:
         while True:
-            if request := self.book.take_next():
-                self.news.tell()
-                await self._serve(request, worker)
-                self.news.tell()
-            else:
-                await self._calls.acquire()
+            request = None
+            try:
+                if request := self.book.take_next():
+                    self.news.tell()
+                    await self._serve(request, worker)
+                    self.news.tell()
+                else:
+                    await self._calls.acquire()
+            except sqlite3.Error:  # a full disk, or somebody else's lock: the queue outlives that too
+                log.exception("the studio's book could not be written; it is tried again")
+                await self._begin_again(request)
+
+    async def _begin_again(self, request: Request | None) -> None:
+        """A request whose end could not be written waits again, as soon as the book can be written."""
+        while True:
+            await asyncio.sleep(BOOK_SECONDS)
+            with contextlib.suppress(sqlite3.Error):
+                if request is not None:
+                    self.book.put_back(request.request_id)
+                return
 
     async def _serve(self, request: Request, worker: Renderer) -> None:
         """Bring one request to its end, whatever happens to it."""

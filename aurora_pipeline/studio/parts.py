@@ -58,7 +58,7 @@ async def json_body(request: Request) -> Any:
         value = json.loads(await request.body())
         # Python reads NaN, Infinity and half characters that no answer could hand out again
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         item = {"loc": ["body"], "msg": f"JSON decode error: {error}", "type": "json_invalid"}
         raise HTTPException(422, [item]) from error
     return value

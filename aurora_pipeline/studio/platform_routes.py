@@ -25,6 +25,7 @@ from .parts import CameIn, Studio, TheStudio
 
 PLAY_MONEY_USD = Decimal(1_000_000)
 MAX_IDS = 50
+MOST_ROWS = 2**31
 DAY = timedelta(days=1)
 WIDE = timedelta(days=90)  # how far back a list that names one request looks
 BUCKETS = {"minute": "%Y-%m-%dT%H:%M:00Z", "hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%dT00:00:00Z"}
@@ -145,8 +146,11 @@ def _ids(values: list[str]) -> list[str]:
 
 def _window(start: datetime | None, end: datetime | None, default: timedelta) -> tuple[datetime, datetime]:
     """From the first moment to before the second; a moment without a zone is UTC."""
-    until = _aware(end) if end else now()
-    return _aware(start) if start else until - default, until
+    try:
+        until = _aware(end).astimezone(UTC) if end else now()
+        return _aware(start).astimezone(UTC) if start else until - default, until
+    except OverflowError as error:
+        raise HTTPException(422, "That moment is before the first year or after the last.") from error
 
 
 def _aware(moment: datetime) -> datetime:
@@ -161,7 +165,7 @@ def _page(next_offset: int | None) -> dict[str, Any]:
 
 def _offset(cursor: str) -> int:
     try:
-        return max(0, int(base64.urlsafe_b64decode(cursor))) if cursor else 0
+        return min(max(0, int(base64.urlsafe_b64decode(cursor))), MOST_ROWS) if cursor else 0
     except (ValueError, binascii.Error) as error:
         raise HTTPException(422, "The cursor is none of this list's.") from error
 

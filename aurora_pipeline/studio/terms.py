@@ -85,9 +85,17 @@ class Retention:
         return ended_at + timedelta(seconds=self.stored_seconds if is_stored else unstored)
 
 
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def queue_terms(headers: Mapping[str, str], *, base: str, webhook: str) -> Terms:
     """The terms of a queue submit, which fal repeats when a runner fails. Raises `BadTerms`."""
-    if webhook and (urlsplit(webhook).scheme not in ("http", "https") or not urlsplit(webhook).hostname):
+    if webhook and not _is_web_address(webhook):
         raise BadTerms("fal_webhook must be an http or https URL.")
     return Terms(
         priority=_priority(headers),
