@@ -132,7 +132,8 @@ class _Sqlite(Database):
         with self._guard:
             self._waiting += 1
         try:
-            self._writers.acquire()
+            if not self._writers.acquire(timeout=LOCK_SECONDS):  # sixty threads must not wait one after the other
+                raise self._held_too_long()
         finally:
             with self._guard:
                 self._waiting -= 1
@@ -190,14 +191,17 @@ class _Sqlite(Database):
         try:
             self._lock.acquire()
         except Timeout:
-            raise AuroraError(
-                f"The cost ledger {self._file.name} has been held by another process for {LOCK_SECONDS} s. Nothing was "
-                "sent and nothing was charged; run again, and if it stays, end the process that holds it."
-            ) from None
+            raise self._held_too_long() from None
         try:
             yield
         finally:
             self._lock.release()
+
+    def _held_too_long(self) -> AuroraError:
+        return AuroraError(
+            f"The cost ledger {self._file.name} has been held by another process for {LOCK_SECONDS} s. Nothing was "
+            "sent and nothing was charged; run again, and if it stays, end the process that holds it."
+        )
 
     def close(self) -> None:
         """Inside the lock: the last connection's end is a checkpoint. Left open when a thread will not let go."""

@@ -28,6 +28,8 @@ SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "interrupt": signal
 def arm(boundary: str, *, how: str = "kill", nth: int = 1) -> None:
     """Let ``how`` (kill, freeze, interrupt) strike this process the ``nth`` time it reaches ``boundary``."""
     strike = _Strike(SIGNALS[how], nth)
+    if how == "interrupt":  # a shell starts what it puts in the background deaf to Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     step, _, moment = boundary.rpartition(" ")
     if boundary in TRACED:
         _arm_trace(TRACED[boundary], strike)
