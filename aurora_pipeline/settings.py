@@ -103,6 +103,11 @@ class Settings:
                 "AURORA_PROVIDER is 'fal' but FAL_KEY is not set; set it, or unset AURORA_PROVIDER "
                 "to make free drafts. Nothing was spent."
             )
+        if self.studio_url:
+            raise SpendRefused(
+                "AURORA_STUDIO_URL names a studio and AURORA_PROVIDER is 'fal', which buys real video; unset one of "
+                "the two. Nothing was spent."
+            )
         if budget_usd is None:
             raise SpendRefused(
                 "The campaign has no budget_usd; add one to campaign.yaml before buying from fal. Nothing was spent."

@@ -503,6 +503,23 @@ def test_a_draft_whose_studio_was_emptied_is_drafted_again(purchase, fal, fault)
     assert purchase.till.ledger.spending("studio", "campaign", "spring").settled_usd == charge.billed_usd
 
 
+def test_a_studio_that_loses_every_draft_is_not_asked_for_ever(purchase, fal):
+    fal.faults = ["file gone"] * 50
+
+    with pytest.raises(VideoUnusable, match="a came to nothing 3 times in a row; look at the studio's log"):
+        _complete(_drafting(purchase))
+
+    assert len(fal.accepted) == 3
+
+
+def test_a_draft_that_never_arrives_whole_is_drawn_again(purchase, fal):
+    fal.faults = ["download cut"] * 4
+
+    assert _complete(_drafting(purchase)).state == "settled"
+
+    assert len(fal.accepted) == 2
+
+
 def test_a_settled_draft_whose_file_and_studio_are_gone_leaves_the_books_straight(purchase, fal):
     drafting = _drafting(purchase)
     purchase.till.store.require(_complete(drafting).video_sha256).unlink()

@@ -19,6 +19,11 @@ def test_without_being_asked_nothing_is_paid(tmp_path):
     [
         ({"AURORA_PROVIDER": "fal"}, Decimal(5), "FAL_KEY is not set"),
         ({"AURORA_PROVIDER": "fal", "FAL_KEY": "id:secret"}, None, "has no budget_usd"),
+        (
+            {"AURORA_PROVIDER": "fal", "FAL_KEY": "id:secret", "AURORA_STUDIO_URL": "http://127.0.0.1:1"},
+            Decimal(5),
+            "buys real video; unset one of the two. Nothing was spent",
+        ),
     ],
 )
 def test_paid_video_needs_all_three_of_provider_key_and_budget(tmp_path, environment, budget, sentence):

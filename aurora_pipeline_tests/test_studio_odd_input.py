@@ -1,16 +1,23 @@
 """What no client should send is answered in fal's way, never with a broken studio."""
 
 import base64
+import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from aurora_pipeline.cli.reconcile import reconcile
 from aurora_pipeline.cli.studio import studio as studio_command
+from aurora_pipeline.gear.studio_process import studio
 from aurora_pipeline.studio.__main__ import main
 from aurora_pipeline.studio.gate import _host_in
 from aurora_pipeline.studio.platform_routes import MOST_ROWS, _offset
 from aurora_pipeline.studio.terms import BadTerms, queue_terms
+from aurora_pipeline_tests.conftest import REPOSITORY
+
+BOOK = REPOSITORY / "data" / "price_book.csv"
 
 
 def test_a_webhook_that_is_no_address_is_refused():
@@ -40,3 +47,16 @@ def test_options_that_are_no_numbers_of_theirs_are_wrong_usage():
     wrong = CliRunner().invoke(reconcile, ["--since", "nan"])
     assert wrong.exit_code == 2
     assert "--since takes a number of hours, such as 48." in wrong.output
+
+
+def test_a_studio_started_by_hand_is_joined_by_runs_of_its_folder(tmp_path):
+    command = [sys.executable, "-m", "aurora_pipeline.studio", "--folder", str(tmp_path), "--price-book", str(BOOK)]
+    by_hand = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = json.loads(by_hand.stdout.readline())["url"]
+
+        with studio(tmp_path, BOOK, workers=1) as joined:
+            assert joined == url
+    finally:
+        by_hand.terminate()
+        by_hand.wait(30)

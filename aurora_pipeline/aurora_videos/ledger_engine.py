@@ -40,10 +40,15 @@ def open_database(url: str) -> Database:
     try:
         parsed = sa.make_url(url)
         return _KINDS[parsed.get_backend_name()](parsed)
-    except (sa.exc.ArgumentError, ImportError, KeyError) as error:
+    except ImportError:
         raise BadSetting(
-            f"AURORA_LEDGER_URL cannot be used ({type(error).__name__}); use sqlite:////absolute/file, or "
-            "postgresql://user@host/name with `pip install 'aurora-pipeline[postgres]'`. Nothing was spent."
+            "AURORA_LEDGER_URL names a Postgres, whose driver is not installed; "
+            "`pip install 'aurora-pipeline[postgres]'`. Nothing was spent."
+        ) from None
+    except (sa.exc.ArgumentError, KeyError):
+        raise BadSetting(
+            "AURORA_LEDGER_URL is no ledger's address; use sqlite:////absolute/file or postgresql://user@host/name. "
+            "Nothing was spent."
         ) from None
 
 

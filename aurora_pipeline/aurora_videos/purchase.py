@@ -31,11 +31,11 @@ from .quote import QuotedClip
 from .records import Charge
 from .till import Till
 
-STUDIO_HORIZON = timedelta(seconds=3)  # the studio lists a request before it answers
 WORTH_WAITING = timedelta(minutes=1)  # a horizon this short is waited out instead of left to the next run
 LONGEST_WAIT_SECONDS = 6 * 3600
 UPLOAD_TRIES = 3
 DOWNLOAD_TRIES = 4
+ANEW_TRIES = 2  # how often one run begins a clip again whose draft was lost, or whose charge somebody closed
 BUSY_TRIES = 20  # a 429 took nothing, so asking again later buys nothing twice
 
 
@@ -53,11 +53,12 @@ class Purchase:
         it cost; the ledger holds where to go on.
         """
         charge, is_ours = self._claim()
-        busy = 0
+        busy = anew = 0
         while not self._is_finished(charge):
             if stop.is_set():
                 raise self._broken_off(charge, is_ours=is_ours)
             if charge.state in CLOSED:  # by whoever held it: the fingerprint is free again
+                self._assert_not_for_ever(anew := anew + 1)
                 charge, is_ours = self._claim()
             try:
                 charge = self._step(charge, is_ours, stop)
@@ -65,9 +66,15 @@ class Purchase:
                 busy += 1
                 if refused.busy_seconds is None or busy > BUSY_TRIES:
                     raise
-                pause(stop, refused.busy_seconds)
-                charge = self.till.ledger.charge(charge.charge_id)
+                if not pause(stop, refused.busy_seconds):
+                    charge, is_ours = self._claim()
         return charge
+
+    def _assert_not_for_ever(self, anew: int) -> None:
+        if anew > ANEW_TRIES:
+            raise VideoUnusable(
+                f"{self.clip.clip_id} came to nothing {anew} times in a row; look at the studio's log, then run again."
+            )
 
     def _claim(self) -> tuple[Charge, bool]:
         """The charge to follow, and whether it is new. What may not be bought (anew) is only followed."""
@@ -215,9 +222,8 @@ class Purchase:
             return ledger.charge(charge.charge_id)
         if charge.state == "reserved":
             return self._now(charge, ledger.void(charge.charge_id, "Its worker died before anything was sent."))
-        return self._now(
-            charge, ledger.mark_unknown(charge.charge_id, "Its worker died while the request was being sent.")
-        )
+        why = "Its worker died while the request was being sent."
+        return self._now(charge, ledger.mark_unknown(charge.charge_id, why))
 
     def _look_it_up(self, charge: Charge, stop: threading.Event) -> Charge:
         try:
@@ -228,7 +234,7 @@ class Purchase:
             return self._now(charge, self.till.ledger.mark_accepted(charge.charge_id, request_id=found[0]))
         # Counted from the first look that missed it, not from our own record of the sending: that clock may have been
         # wrong, while `find` has just compared this one with the provider's.
-        now, horizon = datetime.now(UTC), self._horizon
+        now, horizon = datetime.now(UTC), self.till.horizon
         if now - self.till.ledger.note_missed(charge.charge_id, at=now) >= horizon:
             why = "Not on the provider's list after the safe horizon: never accepted."
             return self._now(charge, self.till.ledger.void_unknown(charge.charge_id, why))
@@ -236,11 +242,6 @@ class Purchase:
             raise OutcomeUnknown(self._quarantined(charge, "It is not on the provider's list yet."))
         pause(stop, self.till.settings.poll_seconds)
         return charge
-
-    @property
-    def _horizon(self) -> timedelta:
-        settings = self.till.settings
-        return timedelta(seconds=settings.horizon_seconds) if settings.provider == "fal" else STUDIO_HORIZON
 
     def _on_the_list(self, charge: Charge) -> tuple[str, dict[str, Any] | None] | None:
         audio_url = self.till.ledger.recovery(charge.charge_id).audio_url or ""
@@ -287,8 +288,8 @@ class Purchase:
             self._assert_not_billed(charge, error)
             ledger.refuse(charge.charge_id, str(error))
             raise
-        units = result.billable_units
-        return self._now(charge, ledger.mark_completed(charge.charge_id, result=result.answer, billable_units=units))
+        answer, units = result.answer, result.billable_units
+        return self._now(charge, ledger.mark_completed(charge.charge_id, result=answer, billable_units=units))
 
     def _assert_not_billed(self, charge: Charge, error: RequestRefused) -> None:
         """fal does not bill for its own failures. Where its record says that it did, the clip is not bought again.
@@ -329,6 +330,11 @@ class Purchase:
                 half = bench / "video.mp4"
                 seen = self._download(url, half, stop)
                 sha256 = store.put(half)
+        except VideoUnusable as unusable:  # a free draft is drawn again; what was paid is asked for again next time
+            discarded = None if stop.is_set() else ledger.discard_draft(charge.charge_id, str(unusable))
+            if discarded is None:
+                raise
+            return discarded
         except Gone as gone:
             if (discarded := ledger.discard_draft(charge.charge_id, str(gone))) is not None:
                 return discarded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
 from ..gear.fal import FalConnection
@@ -12,6 +13,8 @@ from ..settings import Settings
 from .ledger import Ledger
 from .spending import Limits
 from .uploads import Uploads
+
+STUDIO_HORIZON = timedelta(seconds=3)  # the studio lists a request before it answers
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,9 @@ class Till:
     unit_usd: dict[str, Decimal] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
     is_locked: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def horizon(self) -> timedelta:
+        """How long a readable list must not hold a request before it counts as never accepted."""
+        settings = self.settings
+        return timedelta(seconds=settings.horizon_seconds) if settings.provider == "fal" else STUDIO_HORIZON

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shlex
 import signal
 import socket
@@ -33,7 +34,7 @@ PREDECESSOR_SECONDS = 15  # a studio of the same folder that is just stopping ma
 class Server(uvicorn.Server):
     """Says where it listens once it does, and lets open streams end before it closes."""
 
-    def __init__(self, app: FastAPI, url: str) -> None:
+    def __init__(self, app: FastAPI, url: str, folder: Path) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -44,7 +45,7 @@ class Server(uvicorn.Server):
                 date_header=False,  # `breaking.Dated` writes it
             )
         )
-        self.app, self.url = app, url
+        self.app, self.url, self.folder = app, url, folder
 
     def drop(self, client: tuple[str, int]) -> None:
         """Close the connection that comes from this address, whatever is under way on it."""
@@ -58,6 +59,13 @@ class Server(uvicorn.Server):
         if self.started:
             sys.stdout.write(json.dumps({"url": self.url}) + "\n")
             sys.stdout.flush()
+            self._tell_the_neighbours()
+
+    def _tell_the_neighbours(self) -> None:
+        """Runs that use this folder join this studio (gear/studio_process.py) instead of starting a second one."""
+        half = self.folder / f".studio.json.{os.getpid()}"
+        half.write_text(json.dumps({"url": self.url, "pid": os.getpid()}), encoding="utf-8")
+        os.replace(half, self.folder / "studio.json")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         studio: Studio = self.app.state.studio
@@ -137,7 +145,7 @@ def _serve(options: argparse.Namespace) -> None:
             webhook_delays=options.webhook_delays,
             drop=drop,
         )
-        server = Server(assemble(plan), f"http://127.0.0.1:{listener.getsockname()[1]}")
+        server = Server(assemble(plan), f"http://127.0.0.1:{listener.getsockname()[1]}", plan.folder)
         # uvicorn stops in order on these signals, then raises them again for whoever was there before it
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)

@@ -1,5 +1,5 @@
 -- Which charges hold money without a video, and why?
--- One row per held charge, oldest first. US dollars; `aurora release CHARGE_ID` frees one that was surely not billed.
+-- One row per held charge with fal, oldest first. US dollars; `aurora release CHARGE_ID` frees one that was surely not billed.
 SELECT
     charge_id,
     provider,
@@ -11,5 +11,5 @@ SELECT
     planned_at,
     sentence
 FROM charges
-WHERE state IN ('rejected', 'unknown')
+WHERE state IN ('rejected', 'unknown') AND NOT is_draft
 ORDER BY planned_at
