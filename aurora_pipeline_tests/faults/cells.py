@@ -126,7 +126,7 @@ WAIT = (
     _wait("a long queue", "replace", on="1-9", keys={"status": "IN_QUEUE", "queue_position": 4711}),
     _wait("an unknown state", "replace", on=[1, 2], keys={"status": "PAUSED"}),
     _wait("a poll without its keys", "without", on=[1, 2], keys=["logs", "queue_position"]),
-    Cell("a job that never ends", "wait", (_fault("never_ends", "render", 1),), patience_seconds=3.0),
+    Cell("a job that never ends", "wait", (_fault("never_ends", "render", 1),), patience_seconds=12.0),
     _render("a slow job", "slow", seconds=2),
     _render("provider dies while rendering", "die"),
     _render("rendering lost and begun again", "restart"),
