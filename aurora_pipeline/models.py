@@ -111,9 +111,10 @@ class Models:
             raise ValueError(f"there is no model '{name[:60]}' in {self.file}; {strict_csv.nearest(name, self.names)}")
         return found
 
-    def at(self, endpoint: str) -> Model | None:
-        """The model of an endpoint, or None."""
-        return next((model for model in self.rows if model.endpoint == endpoint), None)
+    def audio_field(self, endpoint: str) -> str:
+        """What an endpoint calls the audio it is sent; fal's usual name for one that is no longer in the table."""
+        at = (model for model in self.rows if model.endpoint == endpoint)
+        return next((model.fields["audio"] for model in at), "audio_url")
 
 
 def read_models(path: Path) -> Models:

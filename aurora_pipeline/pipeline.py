@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .warehouse import CampaignFacts
     from .warehouse.known import RowReader
 
+PARTING_SECONDS = 2.0  # how long a stage that was stopped, or failed, waits for a held ledger to write its own row
 QUALITY = "deliverables.quality"  # the deliverables stage's second table
 
 
@@ -97,10 +98,12 @@ def script_table(job: Job) -> Campaign:
 def tts_audio(job: Job) -> StageTable[Speech]:
     """Speak every script of the campaign; what was spoken before is kept."""
     from .script_table import read_campaign
+    from .tts_audio.ears import recogniser_of
     from .tts_audio.speak import speak_campaign
 
     with _recorded(job, "tts_audio") as outcome:
-        table = speak_campaign(job.settings, read_campaign(job.settings, job.campaign), job.progress)
+        campaign, recogniser = read_campaign(job.settings, job.campaign), recogniser_of(job.settings)
+        table = speak_campaign(job.settings, campaign, job.progress, recogniser=recogniser)
         write_table(job.settings, "tts_audio", job.campaign, Speech, table)
         outcome(table, Decimal(0))
     return table
@@ -187,16 +190,16 @@ def quote_campaign(job: Job) -> Quote:
     return quote(job.settings, campaign, speeches, run_id=job.run_id, needs_approval=job.needs_approval)
 
 
-def run_campaign(job: Job, *, approve: Callable[[Quote], None] = lambda quote: None) -> Finished:
+def run_campaign(job: Job, *, approve: Callable[[Quote], Quote] = lambda quote: quote) -> Finished:
     """All five stages in order. A clip that fails is left behind with its reason; its neighbours go on.
 
-    ``approve(quote)`` is asked after the free stages and before anything is bought; it raises `SpendRefused` to stop.
+    ``approve(quote)`` is asked after the free stages and before anything is bought; it returns what was agreed to (the
+    quote, or less of it), or raises `SpendRefused` to stop.
     """
     campaign = script_table(job)
     job.settings.assert_may_spend(campaign.budget_usd)
     speech = tts_audio(job)
-    quote = quote_campaign(job)
-    approve(quote)
+    quote = approve(quote_campaign(job))
     return Finished(campaign, speech, aurora_videos(job, approved=quote), deliverables(job), warehouse(job))
 
 
@@ -261,6 +264,7 @@ def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
     """Record the stage's run in the ledger, also when it raises; the body says what came out."""
     from .aurora_videos.ledger import open_ledger
 
+    ledger = open_ledger(job.settings.ledger)  # a stage whose run could not be written down does not begin
     started_at, rows, made, failures, billed, sentence = datetime.now(UTC), 0, 0, 0, Decimal(0), None
 
     def outcome(table: StageTable[object], billed_usd: Decimal) -> None:
@@ -292,7 +296,11 @@ def _recorded(job: Job, stage: str) -> Iterator[Callable[..., None]]:
             billed,
             sentence,
         )
-        open_ledger(job.settings.ledger).record_stage_run(run)
+        if sentence is None:
+            ledger.record_stage_run(run)
+        else:  # what ended it is told, and soon, whoever may hold the ledger
+            with contextlib.suppress(AuroraError):
+                ledger.record_stage_run(run, patience=PARTING_SECONDS)
 
 
 def _billed_since(job: Job, started_at: datetime) -> Decimal:

@@ -16,6 +16,11 @@ from .errors import BadSetting, SpendRefused
 
 Provider = Literal["studio", "fal"]
 PROVIDERS: tuple[Provider, ...] = ("studio", "fal")
+# What a request at fal may take before its list surely has it: fal's clock must have run out on each of them.
+START_TIMEOUT_SECONDS = 2 * 3600  # how long a request may wait in the queue; fal drops it then
+LONGEST_RUN_SECONDS = 3600
+POST_SECONDS = 120  # fal-client's own patience with one POST
+LEAST_HORIZON_SECONDS = float(START_TIMEOUT_SECONDS + LONGEST_RUN_SECONDS + POST_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,10 @@ class Settings:
     output: Path
     provider: Provider = "studio"
     fal_key_is_set: bool = field(default=False, repr=False)
-    ledger_url: str = ""
-    studio_url: str = ""
+    ledger_url: str = field(default="", repr=False)  # both may hold a password
+    studio_url: str = field(default="", repr=False)
     tts_engine: str = "auto"
+    listener: str = "off"
     workers: int = 2
     requests_in_flight: int = 2
     poll_seconds: float = 0.5
@@ -62,6 +68,16 @@ class Settings:
     def models(self) -> Path:
         """The home's own model table, beside the price book; without one the shipped table counts."""
         return self.price_book.with_name("models.csv")
+
+    @property
+    def speech_models(self) -> Path:
+        """The home's own table of bought voices; without one the shipped table counts."""
+        return self.price_book.with_name("speech_models.csv")
+
+    @property
+    def voices(self) -> Path:
+        """The home's own voices, added to the shipped ones; often not there."""
+        return self.price_book.with_name("voices.csv")
 
     # everything made
     @property
@@ -135,6 +151,7 @@ def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | No
         ledger_url=env.get("AURORA_LEDGER_URL", ""),
         studio_url=env.get("AURORA_STUDIO_URL", "").rstrip("/"),
         tts_engine=env.get("AURORA_TTS_ENGINE", "auto"),
+        listener=env.get("AURORA_LISTENER", "").strip() or "auto",
         workers=_count(env, "AURORA_WORKERS", os.cpu_count() or 2),
         requests_in_flight=_count(env, "AURORA_REQUESTS_IN_FLIGHT", 2),
         poll_seconds=_seconds(env, "AURORA_POLL_SECONDS", 3.0 if _provider(env) == "fal" else 0.5),
@@ -142,7 +159,7 @@ def from_environment(environ: Mapping[str, str] | None = None, *, cwd: Path | No
         max_usd_per_day=_usd(env, "AURORA_MAX_USD_PER_DAY"),
         max_usd_per_month=_usd(env, "AURORA_MAX_USD_PER_MONTH"),
         bill_factor=_factor(env, "AURORA_BILL_FACTOR", Settings.bill_factor),
-        horizon_seconds=_seconds(env, "AURORA_HORIZON_SECONDS", Settings.horizon_seconds, most=7 * 24 * 3600.0),
+        horizon_seconds=_horizon_seconds(env),
     )
 
 
@@ -181,6 +198,18 @@ def _seconds(env: Mapping[str, str], name: str, default: float, *, most: float =
         seconds = -1.0
     if not 0 < seconds < most:
         raise BadSetting(f"{name} is '{text}'; use seconds, such as {default:g}. Nothing was spent.")
+    return seconds
+
+
+def _horizon_seconds(env: Mapping[str, str]) -> float:
+    """A horizon shorter than a request can take would give up, and buy again, what fal is still making."""
+    name = "AURORA_HORIZON_SECONDS"
+    seconds = _seconds(env, name, Settings.horizon_seconds, most=7 * 24 * 3600.0)
+    if _provider(env) == "fal" and seconds < LEAST_HORIZON_SECONDS:
+        raise BadSetting(
+            f"{name} is '{env[name].strip()}'; with fal use at least {LEAST_HORIZON_SECONDS:g} seconds, or what is "
+            "still being made there would be bought again. Nothing was spent."
+        )
     return seconds
 
 

@@ -185,6 +185,31 @@ def test_dagster_buys_nothing_that_nobody_approved_and_says_how_to_approve_it(ho
     assert Ledger(_settings(home).ledger).charges() == []
 
 
+def test_a_yes_in_the_table_is_of_what_the_row_was_and_outlives_no_edit(aurora, home):
+    write_campaign(home, "spring", ["hello,Good morning.,yes", *ROWS[1:]], head=HEAD, extra=REQUIRED)
+    assert _quote(home)["hello"].standing == "new"
+    assert _approved(home) == [("hello", "scripts.csv")]
+
+    write_campaign(home, "spring", ["hello,Good evening to you all.,yes", *ROWS[1:]], head=HEAD, extra=REQUIRED)
+    edited = aurora(home, "quote", "spring", **FAL)
+    aurora(home, "approve", "spring", "hello", "--by", "Ana", "--yes", **FAL)
+
+    line = next(line for line in edited.stdout.splitlines() if " hello " in line)
+    assert line.endswith("not approved; it was changed since scripts.csv said yes; run: aurora approve spring hello")
+    assert _quote(home)["hello"].standing == "new"
+    assert _approved(home) == [("hello", "scripts.csv"), ("hello", "Ana")]
+
+
+def test_a_yes_in_the_table_can_be_taken_back_and_stays_so(aurora, home):
+    write_campaign(home, "spring", ["hello,Good morning.,yes", *ROWS[1:]], head=HEAD, extra=REQUIRED)
+    _quote(home)
+
+    said = aurora(home, "approve", "spring", "hello", "--withdraw", "--by", "Kofi")
+
+    assert said.stdout.startswith("Kofi withdrew 1 approval of spring.")
+    assert _quote(home)["hello"].standing == "not approved"
+
+
 def test_a_clip_in_doubt_needs_its_approval_before_it_may_be_bought_anew(tmp_path):
     home = spoken_home(tmp_path, clips=1)
     settings = home.settings()

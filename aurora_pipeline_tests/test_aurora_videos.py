@@ -4,17 +4,23 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
+from aurora_pipeline.aurora_videos import following as following_module
 from aurora_pipeline.aurora_videos import ledger as ledger_module
-from aurora_pipeline.aurora_videos import purchase as purchase_module
 from aurora_pipeline.aurora_videos import quote as quote_module
-from aurora_pipeline.aurora_videos.ledger import Ledger
+from aurora_pipeline.aurora_videos import render
+from aurora_pipeline.aurora_videos.affordable import affordable
+from aurora_pipeline.aurora_videos.following import Following
+from aurora_pipeline.aurora_videos.ledger import Ledger, open_ledger
 from aurora_pipeline.aurora_videos.purchase import Purchase
 from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
+from aurora_pipeline.aurora_videos.render import render_campaign
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.aurora_videos.sweep import sweep
 from aurora_pipeline.aurora_videos.till import Till
 from aurora_pipeline.errors import (
     BreakerTripped,
@@ -27,11 +33,17 @@ from aurora_pipeline.errors import (
 )
 from aurora_pipeline.gear import ffmpeg
 from aurora_pipeline.gear.fal_answers import Gone, RequestState, Result, Unreachable
+from aurora_pipeline.gear.fal_platform import UnitPrice
 from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.parallel import Outcome
 from aurora_pipeline.price_book import Price
-from aurora_pipeline.script_table import Script
+from aurora_pipeline.progress import Silent
+from aurora_pipeline.script_table import Script, read_campaign
 from aurora_pipeline.settings import Settings
+from aurora_pipeline.stage_tables import read_rows
 from aurora_pipeline.tts_audio import Speech
+from aurora_pipeline_tests.faults.homes import new_home
+from aurora_pipeline_tests.test_ledger import PLAN
 
 SCRIPT = Script(
     campaign="spring",
@@ -71,6 +83,7 @@ class ScriptedFal:
     is_queued: bool = False
     billed: dict[str, Decimal] | None = None
     answers: list[dict] = field(default_factory=list)  # results handed out before the good one
+    unit: UnitPrice | None = None
 
     def _fault(self, name):
         if name in self.faults:
@@ -112,6 +125,9 @@ class ScriptedFal:
             raise Unreachable("an ordinary key")
         return self.billed
 
+    def unit_price(self, endpoint):
+        return self.unit
+
     def may_fetch(self, url):
         return url.startswith("https://v3.fal.media/")
 
@@ -121,7 +137,7 @@ class ScriptedFal:
         self.withdrawn.append(request_id)
         return True
 
-    def find(self, endpoint, audio_url, *, since):
+    def find(self, endpoint, audio_url, *, field, since):
         if self._fault("list unreadable"):
             raise Unreachable("no list")
         answer = {"video": {"url": "https://v3.fal.media/v.mp4"}}
@@ -321,7 +337,7 @@ def test_a_dead_worker_is_relieved_and_a_live_one_is_waited_for(purchase, fal, m
     purchase.till.ledger.claim(purchase._plan(), limits=Limits())  # somebody else's claim, not yet sent
     stop = threading.Event()
     waits = []
-    monkeypatch.setattr(purchase_module, "pause", lambda stop, seconds: waits.append(seconds) or stop.set())
+    monkeypatch.setattr(following_module, "pause", lambda stop, seconds: waits.append(seconds) or stop.set())
     with pytest.raises(Interrupted):
         purchase.complete(stop)
     assert waits
@@ -536,7 +552,7 @@ def test_a_settled_draft_whose_file_and_studio_are_gone_leaves_the_books_straigh
 
 def test_a_video_lost_before_it_was_settled_is_fetched_again(purchase, fal, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Purchase, "_settle", _killed)
+        patch.setattr(Following, "settle", _killed)
         with pytest.raises(KeyboardInterrupt):
             _complete(purchase)
     purchase.till.store.require(purchase.till.ledger.charges()[0].video_sha256).unlink()
@@ -664,6 +680,238 @@ def test_nothing_is_posted_after_the_stop_even_when_its_media_were_being_uploade
     assert [charge.state for charge in purchase.till.ledger.charges()] == ["voided"]
 
 
+def test_nothing_is_posted_when_the_stop_came_while_the_sending_was_written_down(purchase, fal, monkeypatch):
+    stop, ledger = threading.Event(), purchase.till.ledger
+    mark_sending = ledger.mark_sending
+    monkeypatch.setattr(ledger, "mark_sending", lambda *a, **n: (mark_sending(*a, **n), stop.set())[0])
+
+    with pytest.raises(Interrupted, match="a was stopped before it was sent; run again to go on"):
+        purchase.complete(stop)
+
+    assert fal.accepted == {}
+    (charge,) = ledger.charges()
+    assert (charge.state, charge.sentence) == ("refused", "Stopped before anything was sent.")
+    assert ledger.spending("fal", "campaign", "spring").reserved_usd == 0
+
+
+def _closed_before_it_is_answered(purchase, fal, monkeypatch, *, and_then=lambda charge: None):
+    """The answer of the one request comes when its charge has been looked up in vain and voided."""
+    ledger, submit = purchase.till.ledger, fal.submit
+
+    def slow(endpoint, arguments, *, before_post, on_reply):
+        def late(request_id, body):
+            (charge,) = ledger.charges()
+            ledger.mark_unknown(charge.charge_id, "lost")
+            ledger.void_unknown(charge.charge_id, "not on the list")
+            and_then(charge)
+            on_reply(request_id, body)
+
+        return submit(endpoint, arguments, before_post=before_post, on_reply=late)
+
+    monkeypatch.setattr(fal, "submit", slow)
+
+
+def test_a_request_answered_after_its_charge_was_voided_is_followed_and_not_bought_again(purchase, fal, monkeypatch):
+    _closed_before_it_is_answered(purchase, fal, monkeypatch)
+
+    charge = _complete(purchase)
+
+    assert (charge.state, charge.request_id) == ("settled", "r-0")
+    assert len(fal.accepted) == 1
+    assert purchase.till.ledger.spending("fal", "campaign", "spring").settled_usd == Decimal("0.14")
+
+
+def test_a_request_answered_after_its_clip_was_claimed_anew_is_noted_and_nothing_more_is_sent(
+    purchase, fal, monkeypatch
+):
+    ledger = purchase.till.ledger
+    _closed_before_it_is_answered(
+        purchase,
+        fal,
+        monkeypatch,
+        and_then=lambda charge: ledger.claim(replace(purchase._plan(), charge_id="other"), limits=Limits()),
+    )
+
+    with pytest.raises(OutcomeUnknown) as unknown:
+        _complete(purchase)
+
+    first, other = ledger.charges()
+    assert str(unknown.value) == (
+        f"a was accepted as request r-0 after its charge {first.charge_id} had been closed and the clip claimed anew, "
+        "so it may be billed twice. Nothing more is sent for it now: run `aurora reconcile` to see what is billed, and "
+        "ask fal to take the second one back."
+    )
+    assert (first.state, first.request_id, other.state) == ("voided", "r-0", "reserved")
+    assert len(fal.accepted) == 1
+
+
+@pytest.mark.parametrize(("fault", "left_as"), [("forgotten", "accepted"), ("file gone", "completed")])
+def test_what_is_gone_for_48_hours_is_held_for_a_person_who_may_release_it(purchase, fal, monkeypatch, fault, left_as):
+    ledger = purchase.till.ledger
+    fal.faults = [fault]
+    with pytest.raises(VideoUnusable):
+        _complete(purchase)
+    (charge,) = ledger.charges()
+    assert charge.state == left_as  # it may be mended
+
+    later = charge.accepted_at + following_module.GIVEN_UP_AFTER
+    monkeypatch.setattr(following_module, "datetime", SimpleNamespace(now=lambda zone: later))
+    fal.faults = [fault]
+    with pytest.raises(VideoUnusable, match=rf"\$0\.28 stays held; not billed\? aurora release {charge.charge_id}"):
+        _complete(purchase)
+
+    assert ledger.charge(charge.charge_id).state == "rejected"
+    assert ledger.spending("fal", "campaign", "spring").reserved_usd == Decimal("0.28")
+    with pytest.raises(RequestRefused):
+        _complete(purchase)
+    assert len(fal.accepted) == 1
+    assert ledger.release(charge.charge_id, "Not on the bill.").state == "voided"
+
+
+def test_a_broken_network_gives_nothing_up_however_long_ago_it_was_bought(purchase, fal, monkeypatch):
+    fal.faults = ["killed after the answer is stored"]
+    with pytest.raises(KeyboardInterrupt):
+        _complete(purchase)
+    later = datetime.now(UTC) + 2 * following_module.GIVEN_UP_AFTER
+    monkeypatch.setattr(following_module, "datetime", SimpleNamespace(now=lambda zone: later))
+    fal.faults = ["download cut"] * 9
+
+    with pytest.raises(VideoUnusable):
+        _complete(purchase)
+
+    fal.faults = []
+    assert _complete(purchase).state == "settled"
+
+
+def test_what_was_billed_before_anybody_fetched_it_is_still_fetched(purchase, fal):
+    fal.faults = ["killed after the answer is stored"]
+    with pytest.raises(KeyboardInterrupt):
+        _complete(purchase)
+    (charge,) = purchase.till.ledger.charges()
+    purchase.till.ledger.settle_without_video(charge.charge_id, usd=Decimal("0.14"))
+
+    fetched = _complete(purchase)
+
+    assert purchase.till.store.require(fetched.video_sha256).read_bytes() == fal.video
+    assert (fetched.billed_usd, fetched.sentence, len(fal.accepted)) == (Decimal("0.14"), None, 1)
+
+
+class TestSweep:
+    """What a dead run left, and today's table no longer asks for, comes to its end; what a live one holds does not."""
+
+    def _left(self, purchase, fal, monkeypatch, *faults):
+        fal.faults = list(faults)
+        with pytest.raises((KeyboardInterrupt, OutcomeUnknown)):
+            _complete(purchase)
+        monkeypatch.setattr(ledger_module, "owner_is_gone", lambda owner: True)
+        return purchase.till.ledger.left_behind("fal")
+
+    def _sweep(self, purchase, fal, left):
+        return [charge.state for charge in sweep(purchase.till.settings, purchase.till.ledger, fal, left)]
+
+    def test_what_is_ready_is_fetched_stored_and_settled(self, purchase, fal, monkeypatch):
+        left = self._left(purchase, fal, monkeypatch, "killed after the answer is stored")
+
+        assert self._sweep(purchase, fal, left) == ["settled"]
+
+        (charge,) = purchase.till.ledger.charges()
+        assert purchase.till.store.require(charge.video_sha256).read_bytes() == fal.video
+        assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
+        polls = fal.polls
+        assert _complete(purchase) == charge  # the row that asks for it again pays nothing
+        assert (len(fal.accepted), fal.polls) == (1, polls)
+
+    def test_a_lost_request_is_found_and_one_that_is_not_listed_waits_for_the_horizon(self, purchase, fal, monkeypatch):
+        left = self._left(purchase, fal, monkeypatch, "never arrives", "list unreadable")
+        assert self._sweep(purchase, fal, left) == ["unknown"]
+
+        fal.accepted["r-0"] = f"https://v3.fal.media/{left[0].charge_id}.wav"
+        assert self._sweep(purchase, fal, purchase.till.ledger.left_behind("fal")) == ["settled"]
+
+    def test_what_was_never_sent_frees_its_money(self, purchase, fal, monkeypatch):
+        purchase.till.ledger.claim(purchase._plan(), limits=Limits())
+        monkeypatch.setattr(ledger_module, "owner_is_gone", lambda owner: True)
+
+        assert self._sweep(purchase, fal, purchase.till.ledger.left_behind("fal")) == ["voided"]
+
+        assert purchase.till.ledger.spending("fal", "campaign", "spring").reserved_usd == 0
+
+    def test_what_is_still_being_made_is_left_and_nothing_is_waited_for(self, purchase, fal, monkeypatch):
+        left = self._left(purchase, fal, monkeypatch, "killed after the answer is stored")
+        fal.is_queued = True
+
+        assert self._sweep(purchase, fal, left) == ["accepted"]
+        assert fal.polls == 1
+
+    def test_one_that_cannot_be_got_further_does_not_stop_the_others(self, purchase, fal, monkeypatch):
+        other = replace(purchase.clip, request=replace(purchase.clip.request, image=SentImage(b"", ".png", "j" * 64)))
+        self._left(purchase, fal, monkeypatch, "killed after the answer is stored")
+        left = self._left(replace(purchase, clip=other), fal, monkeypatch, "killed after the answer is stored")
+        fal.faults = ["forgotten"]
+
+        assert sorted(self._sweep(purchase, fal, left)) == ["accepted", "settled"]
+
+    def test_a_run_ends_what_an_edited_row_left_and_does_not_touch_what_it_still_wants(
+        self, tmp_path, fal, monkeypatch
+    ):
+        home = new_home(tmp_path, clips=1)
+        ledger = open_ledger(home.settings().ledger)
+        edited = replace(PLAN, fingerprint="of the row as it was", reserved_usd=Decimal("0.28"))
+        ledger.claim(edited, limits=Limits())
+        ledger.mark_sending(edited.charge_id, audio_url="https://v3.fal.media/a.wav")
+        ledger.mark_accepted(edited.charge_id, request_id="r-earlier")
+        monkeypatch.setattr(ledger_module, "owner_is_gone", lambda owner: True)
+        monkeypatch.setattr("aurora_pipeline.gear.fal.connect", lambda base_url="": fal)
+
+        render._sweep(home.settings(), wanted=[edited.fingerprint])
+        assert ledger.charge(edited.charge_id).state == "accepted"
+        render._sweep(home.settings(), wanted=[])
+
+        charge = ledger.charge(edited.charge_id)
+        assert (charge.state, charge.billed_usd, fal.accepted) == ("settled", Decimal("0.14"), {})
+        assert MediaStore(home.settings().media).require(charge.video_sha256).read_bytes() == fal.video
+
+
+class TestTwins:
+    """Rows that ask for exactly the same are one purchase."""
+
+    def _twins(self, purchase):
+        clip = purchase.clip
+        script = replace(clip.request.script, clip_id="b")
+        return clip, replace(clip, request=replace(clip.request, script=script), standing="reused", why="spring/a")
+
+    def test_one_of_them_is_bought_the_one_that_may_be(self, purchase):
+        first, twin = self._twins(purchase)
+
+        assert render._each_once([twin, first]) == [first]
+
+    def test_both_have_its_video_and_only_one_its_price(self, purchase):
+        first, twin = self._twins(purchase)
+        done, till = Outcome(first, _complete(purchase)), purchase.till
+        campaign = SimpleNamespace(name="spring")
+
+        table = render._table(till.settings, campaign, Quote("spring", "fal", (first, twin), {}), [done], ())
+
+        assert [(row.clip_id, row.usd, row.was_reused) for row in table.rows] == [
+            ("a", Decimal("0.14"), False),
+            ("b", Decimal(0), True),
+        ]
+        assert table.failures == ()
+
+    def test_both_fail_with_its_reason(self, purchase):
+        first, twin = self._twins(purchase)
+        lost = Outcome(first, error=OutcomeUnknown("It is not known."))
+        campaign = SimpleNamespace(name="spring")
+
+        quote = Quote("spring", "fal", (first, twin), {})
+        table = render._table(purchase.till.settings, campaign, quote, [lost], ())
+
+        assert [(each.clip_id, each.sentence) for each in table.failures] == [
+            ("a", "It is not known."),
+            ("b", "It is the same video as a. It is not known."),
+        ]
+
+
 def test_a_portrait_is_uploaded_once_a_run_and_every_speech_by_its_own_name(purchase, fal, monkeypatch):
     names, upload = [], fal.upload
     monkeypatch.setattr(fal, "upload", lambda data, **n: names.append(n["file_name"]) or upload(data, **n))
@@ -697,6 +945,62 @@ def test_a_held_charge_that_a_person_releases_may_be_bought_again(purchase, fal)
     assert _complete(purchase).state == "settled"
 
 
+class TestARunThatMayNotBuy:
+    """What was accepted before is fetched and settled; the clip beside it is held back with its sentence."""
+
+    @pytest.fixture
+    def home(self, tmp_path):
+        """Two spoken clips, the first of which was accepted by a run that died then."""
+        home = new_home(tmp_path, clips=2)
+        ledger, clip = open_ledger(home.settings().ledger), self._quote(home.settings()).clips[0]
+        fingerprint = clip.request.fingerprint
+        ledger.claim(
+            replace(PLAN, fingerprint=fingerprint, campaign=home.campaign, clip_id=clip.clip_id), limits=Limits()
+        )
+        ledger.mark_sending(PLAN.charge_id, audio_url="https://v3.fal.media/a.wav")
+        ledger.mark_accepted(PLAN.charge_id, request_id="r-earlier")
+        return home
+
+    @staticmethod
+    def _inputs(settings):
+        return read_campaign(settings, "spring"), read_rows(settings, "tts_audio", "spring", Speech)
+
+    def _quote(self, settings):
+        return quote_module.quote_campaign(settings, *self._inputs(settings), run_id="r-2")
+
+    def _render(self, settings, fal, monkeypatch, **named):
+        monkeypatch.setattr("aurora_pipeline.gear.fal.connect", lambda base_url="": fal)
+        return render_campaign(settings, *self._inputs(settings), run_id="r-2", progress=Silent(), **named)
+
+    def _assert_only_fetched(self, table, fal, sentence):
+        assert ([row.clip_id for row in table.rows], fal.accepted) == (["c0000"], {})
+        ((clip_id, said),) = [(failure.clip_id, failure.sentence) for failure in table.failures]
+        assert clip_id == "c0001"
+        assert sentence in said
+
+    def test_because_a_price_has_expired(self, home, fal, monkeypatch):
+        book = home.settings().price_book
+        book.write_text(book.read_text(encoding="utf-8").replace("2027-06-30", "2026-10-01"), encoding="utf-8")
+
+        table = self._render(home.settings(), fal, monkeypatch)
+
+        self._assert_only_fetched(table, fal, "Not bought: The price of fal-ai/creatify/aurora 480p")
+
+    def test_because_fal_now_prices_by_another_unit(self, home, fal, monkeypatch):
+        fal.unit = UnitPrice("GPU second", Decimal("0.01"))
+
+        table = self._render(home.settings(), fal, monkeypatch)
+
+        self._assert_only_fetched(table, fal, "fal now prices fal-ai/creatify/aurora by the 'GPU second'")
+
+    def test_because_it_would_cost_more_than_its_cap(self, home, fal, monkeypatch):
+        settings = home.settings(max_usd_per_run=Decimal("0.01"))
+
+        table = self._render(settings, fal, monkeypatch, approved=affordable(settings, self._quote(settings)))
+
+        self._assert_only_fetched(table, fal, "but $0.01 of this run's cap is left. Raise it")
+
+
 class TestQuote:
     """What a quote covers: nothing is bought that was not quoted, and nothing quoted is forgotten."""
 
@@ -728,6 +1032,27 @@ class TestQuote:
         agreed.assert_covers(self._quote(purchase, "bought"))
         with pytest.raises(SpendRefused, match=r"changed since it was quoted \(a\)"):
             agreed.assert_covers(self._quote(purchase, resolution="480p"))
+
+    def test_a_dearer_clip_is_not_covered_by_what_another_no_longer_costs(self, purchase):
+        def quoted(**usd):
+            script = purchase.clip.request.script
+            clips = [
+                replace(
+                    purchase.clip,
+                    request=replace(
+                        purchase.clip.request, script=replace(script, clip_id=clip), image=SentImage(b"", ".png", clip)
+                    ),
+                    price=replace(PRICE, usd_per_second=Decimal(price)),
+                )
+                for clip, price in usd.items()
+            ]
+            return Quote("spring", "fal", tuple(clips), {})
+
+        agreed = quoted(a="0.14", b="0.14", c="0.14")
+
+        agreed.assert_covers(quoted(a="0.10", c="0.14"))
+        with pytest.raises(SpendRefused, match=r"since it was quoted \(the price of a rose\); look at a new quote"):
+            agreed.assert_covers(quoted(a="0.40"))
 
     @pytest.mark.parametrize("change", [{"text": "Bye."}, {"voice": "low"}, {"language": "de"}])
     def test_speech_of_another_text_or_voice_is_never_bought_for(self, purchase, change):

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 
 from aurora_pipeline.aurora_videos import breaker
 from aurora_pipeline.aurora_videos.budgets import standing_of
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan
 from aurora_pipeline.aurora_videos.spending import Limits, Spending
+from aurora_pipeline.cli.release import release as release_command
 from aurora_pipeline.settings import from_environment
 
 FAL = {"AURORA_PROVIDER": "fal", "FAL_KEY": "5f3a-sentinel"}
@@ -121,6 +123,26 @@ def test_the_command_it_names_frees_the_money(aurora, home, ledger):
     assert aurora(home, "release", "c1", "--yes").returncode == 0
 
     assert _row(aurora(home, "budget", "spring"), "spring") == ["$5.00", "$0.00", "$0.00", "$5.00"]
+
+
+def test_a_charge_that_somebody_else_moved_on_meanwhile_is_not_said_to_be_released(home, ledger, monkeypatch):
+    _charge(ledger, 1, until="rejected")
+    monkeypatch.setenv("AURORA_HOME", str(home))
+    release = Ledger.release
+
+    def settled_meanwhile(ledger, charge_id, sentence):
+        ledger.settle_without_video(charge_id, usd=Decimal("0.70"))
+        return release(ledger, charge_id, sentence)
+
+    monkeypatch.setattr(Ledger, "release", settled_meanwhile)
+
+    said = CliRunner().invoke(release_command, ["c1", "--yes"])
+
+    assert str(said.exception) == (
+        "Meanwhile somebody else moved charge 'c1' on: it is settled, so it was not released. Nothing was changed; "
+        "`aurora ask held_charges` lists what is held now."
+    )
+    assert "Released" not in said.output
 
 
 def test_a_campaign_whose_folder_is_gone_still_shows_what_it_cost(aurora, home, ledger):

@@ -1,8 +1,11 @@
 """The real fal-client over real HTTP against a server that misbehaves on purpose: one submit is one POST."""
 
 import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -235,6 +238,74 @@ def test_a_failed_job_tells_its_reason_and_its_billing_rule(server, connection, 
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "body"),
+    [
+        (400, {"X-Fal-Error-Type": "bad_request"}, {"detail": "bad", "error_type": "bad_request"}),
+        (404, {}, {"detail": [{"type": "file_download_error", "msg": "bad"}]}),
+        (408, {"X-Fal-Error-Type": "request_timeout"}, {"detail": "bad"}),
+        (429, {}, {"detail": "bad", "error_type": "runner_busy"}),
+        (200, {}, {"detail": [{"type": "face_detection_error", "msg": "bad"}]}),
+    ],
+)
+def test_a_failed_jobs_own_words_count_at_whatever_code_they_come(server, connection, status, header, body):
+    server.script = lambda handler: _json(status, body, **header)
+
+    with pytest.raises(RequestRefused, match="bad") as refused:
+        connection.result(ENDPOINT, "r-1", has_failed=True)
+
+    assert refused.value.may_be_billed
+
+
+def test_what_names_a_video_is_a_result_although_the_status_said_failed(server, connection):
+    server.script = lambda handler: _json(200, {"video": {"url": "u"}})
+
+    assert connection.result(ENDPOINT, "r-1", has_failed=True).answer == {"video": {"url": "u"}}
+
+
+@pytest.mark.parametrize("units", ["NaN", "Infinity", "-1", "1e30", "", "five"])
+def test_units_that_nobody_could_bill_are_no_units(server, connection, units):
+    server.script = lambda handler: _json(200, {"video": {"url": "u"}}, **{"x-fal-billable-units": units})
+
+    assert connection.result(ENDPOINT, "r-1", has_failed=False).billable_units is None
+
+
+def test_a_reason_is_one_line_that_every_database_and_terminal_takes(server, connection):
+    server.script = lambda handler: (422, {}, rb'{"detail": "bad\u0000 \ud83d\u001b[31m name\nof a file"}')
+
+    with pytest.raises(RequestRefused) as refused:
+        connection.result(ENDPOINT, "r-1", has_failed=True)
+
+    assert "(bad ? [31m name of a file)" in str(refused.value)
+
+
+@pytest.mark.parametrize("request_id", [None, 5, "", "a/../b", "r\x00", "\ud83d", "r" * 65, {"id": "r"}])
+def test_an_answer_whose_request_id_cannot_be_one_leaves_a_doubt(server, connection, request_id):
+    noted = []
+    server.script = lambda handler: _json(200, ACCEPTED | {"request_id": request_id})
+
+    with pytest.raises(OutcomeUnknown):
+        _submit(connection, noted)
+
+    assert noted == ["sending"]
+
+
+def test_a_busy_answer_of_no_length_is_given_the_usual_one(server, connection):
+    server.script = lambda handler: (429, {"Retry-After": "nan"}, b"{}")
+
+    with pytest.raises(RequestRefused) as refused:
+        _submit(connection)
+
+    assert refused.value.busy_seconds == fal_answers.BUSY_SECONDS
+
+
+def test_a_queue_position_without_end_is_a_passing_fault(server, connection):
+    server.script = lambda handler: (202, {}, b'{"status": "IN_QUEUE", "queue_position": Infinity}')
+
+    with pytest.raises(fal_answers.Unreachable):
+        connection.state(ENDPOINT, "r-1")
+
+
 def test_a_result_carries_the_billable_units_of_its_header(server, connection):
     server.script = lambda handler: _json(200, {"video": {"url": "u"}}, **{"x-fal-billable-units": "5"})
 
@@ -258,6 +329,8 @@ def test_a_download_cut_short_is_not_a_video(server, connection, tmp_path):
         "file:///etc/passwd",
         "https://fal.media.evil.example/v.mp4",
         "http://169.254.169.254/",
+        "https://[fal.media",
+        "https://v3.fal.media:port/v.mp4",
     ],
 )
 def test_only_the_providers_own_hosts_are_downloaded_from(connection, tmp_path, url):
@@ -296,20 +369,20 @@ class TestLookingUpALostRequest:
         ]
         server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
 
-        assert connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
-        assert connection.platform.find(ENDPOINT, "nobody's", since=datetime.now(UTC)) is None
+        assert connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime.now(UTC)) == ("r-9", None)
+        assert connection.platform.find(ENDPOINT, "nobody's", field="audio_url", since=datetime.now(UTC)) is None
 
     def test_a_request_listed_on_two_pages_is_one_request(self, server, connection):
         item = {"request_id": "r-9", "json_input": {"audio_url": "mine"}}
         pages = [{"items": [item], "next_cursor": "p2"}, {"items": [item]}]
         server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
 
-        assert connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC)) == ("r-9", None)
+        assert connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime.now(UTC)) == ("r-9", None)
 
     def test_the_list_is_read_from_long_before_the_sending(self, server, connection):
         server.script = lambda handler: _json(200, {"items": []})
 
-        connection.platform.find(ENDPOINT, "mine", since=datetime(2026, 11, 22, 12, tzinfo=UTC))
+        connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime(2026, 11, 22, 12, tzinfo=UTC))
 
         assert "start=2026-11-21T12%3A00" in server.seen[0][1]
 
@@ -319,12 +392,16 @@ class TestLookingUpALostRequest:
         server.script = lambda handler: _json(200, {"items": []})
 
         with pytest.raises(fal_answers.Unreachable, match=r"clock is 3.* s off"):
-            connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC))
+            connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime.now(UTC))
 
     @pytest.mark.parametrize(
         "page",
         [
             {"items": [{"request_id": "r", "json_input": None}]},
+            {"items": [{"request_id": "r", "json_input": {}}]},
+            {"items": [{"request_id": "r", "json_input": {"image_url": "i", "audio_url": None}}]},
+            {"items": [{"request_id": "r", "json_input": {"image_url": "i", "audio_url": ""}}]},
+            {"items": [{"request_id": "r\x00", "json_input": {"audio_url": "mine"}}]},
             {"items": [{"request_id": each, "json_input": {"audio_url": "mine"}} for each in ("r", "s")]},
             {"items": ["text"]},
             {"items": None},
@@ -337,7 +414,7 @@ class TestLookingUpALostRequest:
         server.script = lambda handler: _json(200, page)
 
         with pytest.raises(fal_answers.Unreachable):
-            connection.platform.find(ENDPOINT, "mine", since=datetime.now(UTC))
+            connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime.now(UTC))
 
 
 def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connection, tmp_path):
@@ -409,7 +486,11 @@ class TestFalsOwnRecords:
 
         assert connection.platform.unit_price(ENDPOINT) is None
 
-    @pytest.mark.parametrize("body", [{"prices": None}, [], {"prices": [{"endpoint_id": ENDPOINT, "unit_price": "x"}]}])
+    @pytest.mark.parametrize(
+        "body",
+        [{"prices": None}, []]
+        + [{"prices": [{"endpoint_id": ENDPOINT, "unit_price": usd}]} for usd in ("x", "NaN", "Infinity", "1e30", -1)],
+    )
     def test_a_price_list_that_cannot_be_read_is_no_answer(self, server, connection, body):
         server.script = lambda handler: _json(200, body)
 
@@ -424,6 +505,20 @@ class TestFalsOwnRecords:
         server.script = lambda handler: _json(200, pages["cursor=p2" in handler.path])
 
         assert connection.platform.bills(["r-1", "r-2"]) == {"r-1": Decimal("0.7")}
+
+    @pytest.mark.parametrize("usd", ["NaN", "Infinity", "1e30", "-1e30", None])
+    def test_a_bill_that_nobody_could_be_sent_is_no_answer(self, server, connection, usd):
+        events = [{"request_id": "r-1", "cost_total": usd}]
+        server.script = lambda handler: _json(200, {"billing_events": events})
+
+        with pytest.raises(fal_answers.Unreachable, match="billing events could not be read"):
+            connection.platform.bills(["r-1"])
+
+    def test_what_was_given_back_lowers_a_bill_to_nothing_at_most(self, server, connection):
+        events = [{"request_id": each, "cost_total": usd} for each, usd in (("r-1", 0.5), ("r-1", -0.2), ("r-2", -1))]
+        server.script = lambda handler: _json(200, {"billing_events": events})
+
+        assert connection.platform.bills(["r-1", "r-2"]) == {"r-1": Decimal("0.3"), "r-2": 0}
 
     @pytest.mark.parametrize(("is_fal", "key"), [(True, "Key admin-key"), (False, "Key local-studio")])
     def test_the_admin_key_is_for_fals_bills_and_nothing_else(self, server, connection, monkeypatch, is_fal, key):
@@ -491,3 +586,39 @@ class TestTheBackupDomain:
 
         assert asked == ["queue.fal.run"]
         assert server.seen == []
+
+
+NAMING_ANOTHER_HOST = """
+from aurora_pipeline.errors import AuroraError
+from aurora_pipeline.gear import fal
+import fal_client, httpx
+try:
+    fal.connect()
+except AuroraError as error:
+    print(error)
+connection, asked = fal.FalConnection(fal_client.SyncClient(key="id:never-to-be-seen")), []
+hooks = connection._reads.event_hooks
+connection._reads = httpx.Client(event_hooks=hooks, transport=httpx.MockTransport(asked.append))
+try:
+    connection.state("a/b", "r")
+except AuroraError as error:
+    print(error)
+print(asked)
+"""
+
+
+@pytest.mark.parametrize("name", ["FAL_QUEUE_RUN_HOST", "FAL_RUN_HOST"])
+def test_the_key_goes_to_no_host_that_the_environment_names(name):
+    env = os.environ | {"FAL_KEY": "id:never-to-be-seen", name: "evil.example"}
+
+    said = subprocess.run(
+        [sys.executable, "-c", NAMING_ANOTHER_HOST], env=env, capture_output=True, text=True, check=True
+    )
+
+    host = "evil.example" if "QUEUE" in name else "queue.evil.example"
+    assert said.stdout.splitlines() == [
+        f"FAL_QUEUE_RUN_HOST or FAL_RUN_HOST sends fal's client to '{host}', and your key with it; unset both. "
+        "Nothing was spent.",
+        f"fal cannot be reached, and its client's '{host}' is not asked. Nothing was spent.",
+        "[]",
+    ]

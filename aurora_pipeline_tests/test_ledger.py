@@ -105,6 +105,91 @@ def test_a_settled_charge_holds_its_bill_and_nothing_else_in_every_scope(ledger)
     assert charge.bill_source == "measured"
 
 
+@pytest.mark.parametrize("limits", [NONE, Limits(campaign_usd=Decimal("0.70"))])
+def test_an_acceptance_that_came_after_its_charge_was_closed_holds_its_money_again(ledger, limits):
+    ledger.claim(PLAN, limits=TEN)
+    ledger.mark_sending("c1", audio_url="u")
+    ledger.mark_unknown("c1", "lost")
+    ledger.void_unknown("c1", "not on the list")
+    ledger.correct_bill("c1", usd=Decimal("0.56"))  # its bill was found by its upload
+
+    charge = ledger.mark_accepted("c1", request_id="late")
+
+    assert (charge.state, charge.request_id, charge.billed_usd) == ("accepted", "late", None)
+    assert _money(ledger) == (Decimal("0.70"), 0)
+    assert not ledger.claim(replace(PLAN, charge_id="c2"), limits=limits)[1]
+
+
+def test_an_acceptance_whose_fingerprint_was_claimed_anew_is_noted_so_that_its_bill_is_found(ledger):
+    ledger.claim(PLAN, limits=TEN)
+    ledger.mark_sending("c1", audio_url="u")
+    ledger.mark_unknown("c1", "lost")
+    ledger.void_unknown("c1", "not on the list")
+    ledger.claim(replace(PLAN, charge_id="c2"), limits=TEN)
+
+    assert ledger.mark_accepted("c1", request_id="late") is None
+
+    assert (ledger.charge("c1").state, ledger.charge("c1").request_id) == ("voided", "late")
+    assert _money(ledger) == (Decimal("0.70"), 0)
+
+
+def test_a_request_that_may_still_be_answered_is_not_released(ledger, monkeypatch):
+    ledger.claim(PLAN, limits=TEN)
+    ledger.mark_sending("c1", audio_url="u")
+    ledger.mark_unknown("c1", "lost")
+
+    with pytest.raises(AuroraError) as refused:
+        ledger.release("c1", "by a person")
+
+    until = ledger.charge("c1").sent_at + ledger_module.SUBMIT_LASTS
+    assert str(refused.value) == (
+        f"spring/a was sent only now and may still be answered; look at fal after {until:%H:%M} UTC, then release it. "
+        "$0.70 stays held."
+    )
+    monkeypatch.setattr(ledger_module, "datetime", SimpleNamespace(now=lambda zone: until))
+    assert ledger.release("c1", "by a person").state == "voided"
+
+
+@pytest.mark.parametrize("state", ["reserved", "sending", "unknown", "accepted", "completed", "stored"])
+def test_what_a_dead_worker_left_is_known_and_what_is_at_its_end_or_worked_on_is_not(ledger, monkeypatch, state):
+    ledger.claim(_plan(2), limits=TEN)
+    ledger.void("c2", "at its end")
+    steps = {
+        "sending": lambda: ledger.mark_sending("c1", audio_url="u"),
+        "unknown": lambda: ledger.mark_unknown("c1", "lost"),
+        "accepted": lambda: ledger.mark_accepted("c1", request_id="r"),
+        "completed": lambda: ledger.mark_completed("c1", result={}, billable_units=None),
+        "stored": lambda: ledger.mark_stored("c1", video_sha256="v" * 64),
+    }
+    ledger.claim(PLAN, limits=TEN)
+    for name in list(steps)[: list(steps).index(state) + 1] if state != "reserved" else []:
+        steps[name]()
+
+    assert ledger.left_behind("fal") == []
+    monkeypatch.setattr(ledger_module, "owner_is_gone", lambda owner: True)
+    assert [(charge.charge_id, charge.state) for charge in ledger.left_behind("fal")] == [("c1", state)]
+    assert ledger.left_behind("fal", wanted=[PLAN.fingerprint]) == []
+    assert ledger.left_behind("studio") == []
+
+
+def test_what_is_given_up_stays_held_for_a_person(ledger):
+    _buy(ledger)
+
+    assert ledger.give_up("c1", "gone").state == "rejected"
+
+    assert _money(ledger) == (Decimal("0.70"), 0)
+    assert ledger.release("c1", "not billed").state == "voided"
+
+
+def test_any_number_of_charges_and_approvals_may_be_named_at_once(ledger):
+    many = [f"x{number}" for number in range(40_000)]
+    ledger.claim(PLAN, limits=TEN)
+    approvals.approve(ledger, "spring", [("a", "f" * 64)], by="mei")
+
+    assert [charge.charge_id for charge in ledger.charges(charge_ids=[*many, "c1"])] == ["c1"]
+    assert approvals.withdraw(ledger, "spring", [*many, "a"], by="mei") == 1
+
+
 def test_each_arrow_is_taken_once(ledger):
     _settle(ledger)
 
@@ -118,7 +203,7 @@ def test_each_arrow_is_taken_once(ledger):
     ("limits", "whose", "mend"),
     [
         (Limits(campaign_usd=Decimal("0.50")), "the campaign's", "raise budget_usd in campaign.yaml"),
-        (Limits(run_usd=Decimal("0.50")), "this run's", "raise --max-usd"),
+        (Limits(run_usd=Decimal("0.50")), "this run's", "raise it (--max-usd"),
         (Limits(day_usd=Decimal("0.50")), "today's", "raise AURORA_MAX_USD_PER_DAY"),
         (Limits(month_usd=Decimal("0.50")), "this month's", "raise AURORA_MAX_USD_PER_MONTH"),
     ],
@@ -376,6 +461,68 @@ def test_a_commit_that_fails_is_told_to_everybody_who_shared_it(tmp_path, monkey
     assert ledger.claim(PLAN, limits=NONE)[1]
 
 
+def test_when_sqlite_undoes_the_whole_transaction_nobody_in_it_is_told_that_he_may_send(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger.claim(PLAN, limits=NONE)
+    is_in, may_end, ends = threading.Event(), threading.Event(), {}
+
+    def send():
+        with ledger.transaction() as db:
+            ledger._step(db, "c1", ("reserved",), "sending", audio_url="u")
+            is_in.set()
+            may_end.wait(10)
+
+    def fill_the_disk():
+        with ledger.transaction() as db:
+            db.exec_driver_sql("PRAGMA max_page_count = 1")  # from here on the database is full
+            for _number in range(3000):
+                db.execute(ledger_module.events.insert(), {"charge_id": "x", "state": "y", "at": datetime.now(UTC),
+                                                           "facts": "z" * 3000})  # fmt: skip
+
+    def told(name, work):
+        try:
+            work()
+        except AuroraError as error:
+            ends[name] = str(error)
+
+    first = threading.Thread(target=told, args=("send", send))
+    first.start()
+    is_in.wait(10)
+    second = threading.Thread(target=told, args=("fill", fill_the_disk))
+    second.start()
+    while not ledger._database._waiting:
+        second.join(0.01)
+    may_end.set()
+    first.join(30)
+    second.join(30)
+
+    assert ends["send"] == (
+        "The cost ledger ledger.sqlite could not be read or written (SQLite has rolled back the whole transaction), so "
+        "it stays as it was. See that its disk has room and is whole, then run again: it goes on from there, and "
+        "nothing is bought twice."
+    )
+    assert "(database or disk is full)" in ends["fill"]
+    assert ledger.charge("c1").state == "reserved"
+    with ledger.transaction() as db:
+        db.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert ledger.mark_sending("c1", audio_url="u").state == "sending"
+
+
+def test_what_sqlite_says_is_a_sentence_for_whoever_commits_too(tmp_path, monkeypatch):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+
+    def broken(transaction):
+        transaction.rollback()
+        raise sa.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    monkeypatch.setattr(sa.engine.RootTransaction, "commit", broken)
+
+    with pytest.raises(
+        AuroraError, match=r"could not be read or written \(.*disk I/O error.*\), so it stays as it was"
+    ):
+        ledger.claim(PLAN, limits=NONE)
+
+
 def test_nobody_goes_on_before_the_commit_that_holds_his_change(tmp_path, monkeypatch):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     may_commit, gone_on, commit = threading.Event(), [], sa.engine.RootTransaction.commit
@@ -430,6 +577,33 @@ def test_a_process_killed_inside_a_transaction_leaves_neither_half_a_change_nor_
     assert ledger.mark_sending("c1", audio_url="u").state == "sending"
 
 
+def _claim_with_threads(ledger, answers):
+    answers.put(_at_once([lambda n=n: ledger.claim(_plan(n), limits=NONE)[1] for n in range(8)]))
+
+
+def test_a_process_forked_while_a_thread_changes_the_ledger_uses_no_lock_or_connection_of_its_parent(tmp_path):
+    ledger, answers = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}"), FORK.SimpleQueue()
+    is_in, may_end = threading.Event(), threading.Event()
+
+    def change():
+        with ledger.transaction() as db:
+            ledger_module._note(db, "c1", "reserved")
+            is_in.set()
+            may_end.wait(0.1)  # the fork waits for this change, so nobody can say when to end it
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    is_in.wait(10)
+    child = FORK.Process(target=_claim_with_threads, args=(ledger, answers))
+    child.start()
+
+    assert answers.get() == [True] * 8
+    child.join(30)
+    changing.join(10)
+    assert len(ledger.charges()) == 8
+    assert ledger.claim(_plan(99), limits=NONE)[1]
+
+
 # ---- versions
 
 
@@ -474,7 +648,18 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger, ledger_url):
 # ---- how it is opened
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://user:hunter2@host/db", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://user:hunter2@host/db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://user:pw@hunter2@:hunter2/db",
+        "postgresql://user:pass:hunter2@db:hunter2/db",
+        "postgresql://user:pw@db:5432x/hunter2",
+    ],
+)
 def test_a_url_that_cannot_hold_a_ledger_is_refused_without_being_shown(url):
     with pytest.raises(BadSetting, match="AURORA_LEDGER_URL") as refused:
         Ledger(url)
@@ -503,6 +688,57 @@ def test_a_ledger_held_by_another_process_is_a_sentence(tmp_path, monkeypatch):
         pytest.raises(AuroraError, match=r"ledger\.sqlite has been held by another process"),
     ):
         ledger.claim(PLAN, limits=NONE)
+
+
+def test_a_postgres_held_by_another_machine_is_a_sentence(postgres_url, monkeypatch):
+    from aurora_pipeline.aurora_videos import ledger_engine
+
+    other = Ledger(postgres_url)
+    monkeypatch.setattr(ledger_engine, "LOCK_SECONDS", 0.05)
+    ledger = Ledger(postgres_url)
+
+    with other.transaction(), pytest.raises(AuroraError, match="Postgres has been held by another process") as refused:
+        ledger.claim(PLAN, limits=NONE)
+
+    assert "what was bought before is kept. Run again" in str(refused.value)
+
+
+def test_a_machine_that_fell_asleep_inside_a_change_does_not_keep_the_others_out(postgres_url, monkeypatch):
+    from aurora_pipeline.aurora_videos import ledger_engine
+
+    awake = Ledger(postgres_url)
+    monkeypatch.setattr(ledger_engine, "IDLE_SECONDS", 0.05)
+    asleep = Ledger(postgres_url)
+
+    with pytest.raises(AuroraError, match="ended the connection"):
+        _fall_asleep(asleep, until=lambda: awake.claim(PLAN, limits=NONE))
+
+    assert awake.charge("c1").state == "reserved"
+
+
+def _fall_asleep(ledger, *, until):
+    with ledger.transaction() as db:
+        until()
+        db.execute(sa.select(1))
+
+
+def _hold(url, _number, answers):
+    with Ledger(url).transaction():
+        answers.put("held")
+        signal.pause()
+
+
+def test_a_held_ledger_is_waited_for_no_longer_than_was_asked(ledger, ledger_url):
+    answers = FORK.SimpleQueue()
+    holder = FORK.Process(target=_hold, args=(ledger_url, 0, answers))
+    holder.start()
+    answers.get()
+
+    with pytest.raises(AuroraError, match="has been held by another process"), ledger.transaction(patience=0.01):
+        pass
+
+    holder.kill()
+    holder.join(30)
 
 
 def test_a_worker_on_another_machine_is_not_called_gone_before_its_lease(ledger, monkeypatch):

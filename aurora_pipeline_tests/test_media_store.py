@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import sys
 import threading
 
 import pytest
@@ -27,6 +28,28 @@ def test_bytes_are_kept_once_under_their_hash(store):
     assert first == second == hashlib.sha256(b"speech").hexdigest()
     assert len(list(store.folder.rglob("*.wav"))) == 1
     assert store.require(first).read_bytes() == b"speech"
+
+
+def test_a_damaged_copy_gives_way_to_whole_bytes(store):
+    kept = store.require(_put(store, b"speech"))
+    kept.chmod(0o644)
+    kept.write_bytes(b"spe")
+
+    sha256 = _put(store, b"speech", "again.mp4")
+
+    assert store.require(sha256) == kept
+    assert kept.read_bytes() == b"speech"
+    assert len([file for file in store.folder.rglob("*") if file.is_file()]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder cannot be opened there")
+def test_what_is_stored_survives_a_power_cut_with_its_name_and_its_folder(store, monkeypatch):
+    written, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino) or fsync(file))
+
+    home = store.require(_put(store, b"speech"))
+
+    assert written == [each.stat().st_ino for each in (home, home.parent, store.folder)]
 
 
 def test_many_writers_of_the_same_bytes_leave_one_whole_file(store):

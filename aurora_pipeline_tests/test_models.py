@@ -193,7 +193,7 @@ def test_a_lost_request_is_found_whatever_the_model_calls_its_audio():
     answer = httpx.MockTransport(lambda request: httpx.Response(200, json={"items": items}, headers=headers))
 
     with httpx.Client(transport=answer) as http:
-        assert Platform(http).find("x/odd", "mine", since=now) == ("r-1", None)
+        assert Platform(http).find("x/odd", "mine", field="voice", since=now) == ("r-1", None)
 
 
 # ---- the studio

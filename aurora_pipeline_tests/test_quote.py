@@ -13,11 +13,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from aurora_pipeline.aurora_videos import Video
-from aurora_pipeline.aurora_videos.affordable import capped, needed_usd, why_not_affordable
+from aurora_pipeline.aurora_videos.affordable import affordable, capped, needed_usd, why_not_affordable
 from aurora_pipeline.aurora_videos.changes import inputs_of
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan
 from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.cli.quoted import show_quote
+from aurora_pipeline.cli.run import _ask_before_spending
+from aurora_pipeline.errors import OverBudget
 from aurora_pipeline.pipeline import Job, quote_campaign
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import StageTable, write_table
@@ -146,7 +148,7 @@ def _line(said, clip):
         ("running", ">", "under way"),
         ("doubtful", "?", "in doubt: The answer was lost."),
         ("denied", "!", "refused: Aurora found no face."),
-        ("crowd", "x", "unfit: the portrait shows 2 faces; aurora animates one; $0.20 would be wasted"),
+        ("crowd", "x", "unfit: the portrait shows 2 faces; aurora animates one; $0.10 would be wasted"),
         ("waiting", ".", "not approved; scripts.csv says approved: no"),
     ],
 )
@@ -295,15 +297,104 @@ def test_a_cap_of_one_run_lowers_and_never_raises(spoken):
     assert capped(settings, None) == settings
 
 
+# ---------------------------------------------------------------- what a guard holds back, and what is fetched
+
+
+def _with_prices(home, tmp_path, old, new):
+    """The same home with another price book."""
+    shutil.copytree(home / "data", tmp_path / "data", symlinks=True)
+    book = _settings(tmp_path).price_book
+    text = book.read_text(encoding="utf-8").replace(old, new)
+    book.unlink()  # it may be a link to the checkout's
+    book.write_text(text, encoding="utf-8")
+    return {clip.clip_id: clip for clip in _quote(tmp_path).clips}
+
+
+def test_a_price_past_its_expiry_holds_back_what_would_be_bought_and_nothing_else(home, tmp_path):
+    clips = _with_prices(home, tmp_path, "2027-06-30", "2026-10-01")
+
+    assert {name: clip.standing for name, clip in clips.items() if clip.standing != "held back"} == {
+        "kept": "bought", "again": "reused", "running": "under way", "doubtful": "in doubt", "denied": "refused",
+        "crowd": "unfit", "waiting": "not approved",
+    }  # fmt: skip
+    assert [name for name, clip in clips.items() if clip.may_be_bought] == []
+    assert clips["fresh"].why.endswith("look it up again and add a row with a later expires_on.")
+
+
+def test_a_clip_that_nobody_has_a_price_for_is_held_back_and_said_so(aurora, home, tmp_path):
+    clips = _with_prices(home, tmp_path, "fal-ai/creatify/aurora,480p", "fal-ai/other/model,480p")
+
+    said = aurora(tmp_path, "quote", "spring", **FAL)
+
+    assert _line(said, "fresh").endswith(
+        "unknown      $0.00  held back: data/price_book.csv has no price for fal-ai/creatify/aurora 480p; add a row "
+        "with its source."
+    )
+    assert "to buy     0 clips" in said.stdout
+    assert "held       4 clips (1 unfit, 1 not approved, 2 held back)" in said.stdout
+    assert clips["running"].usd_per_second == clips["running"].charge.usd_per_second == Decimal("0.10")
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_what_cannot_be_paid_is_held_back_and_what_is_paid_already_is_fetched(home, tmp_path, is_stopped):
+    shutil.copytree(home / "data", tmp_path / "data", symlinks=True)
+    settings = replace(_settings(tmp_path), max_usd_per_run=None if is_stopped else Decimal("0.01"))
+    quote = quote_campaign(Job(settings, "spring", run_id="r"))
+    if is_stopped:
+        _trip_the_breaker(settings)
+
+    agreed = affordable(settings, quote)
+
+    standing = {clip.clip_id: clip.standing for clip in agreed.clips}
+    assert (agreed.to_buy, standing["fresh"], standing["edited"]) == ((), "held back", "held back")
+    assert (standing["running"], standing["doubtful"]) == ("under way", "in doubt")
+    assert agreed.carried_out(quote) == agreed  # what is bought is decided by a second quote, made just before
+    why = next(clip.why for clip in agreed.clips if clip.clip_id == "fresh")
+    assert ("Buying is stopped: fal billed $9" if is_stopped else "but $0.01 of this run's cap is left.") in why
+
+
+def _trip_the_breaker(settings):
+    ledger = Ledger(settings.ledger)
+    (charge,) = [each for each in ledger.charges() if each.charge_id == "c-kept"]
+    ledger.correct_bill(charge.charge_id, usd=Decimal(9), breaker_factor=Decimal(2))
+    ledger.close()
+
+
+def test_when_nothing_is_left_to_fetch_the_limit_is_an_error(spoken):
+    settings = replace(_settings(spoken), max_usd_per_run=Decimal("0.01"))
+
+    with pytest.raises(OverBudget, match="7 clips to buy may cost up to"):
+        affordable(settings, quote_campaign(Job(settings, "spring", run_id="r")))
+
+
+def test_the_twin_of_a_clip_that_is_held_back_is_held_back_too(aurora, new_home):
+    home = new_home(spring=["one,Hello you.", "two,Hello you."])
+    aurora(home, "quote", "spring")
+
+    clips = _with_prices(home, home / "other", "fal-ai/creatify/aurora,480p", "fal-ai/other/model,480p")
+
+    assert [clip.standing for clip in clips.values()] == ["held back", "held back"]
+
+
+def test_the_person_is_not_asked_about_what_cannot_be_bought_and_the_run_goes_on(home, capsys):
+    settings = replace(_settings(home), max_usd_per_run=Decimal("0.01"))
+    quote = quote_campaign(Job(settings, "spring", run_id="r"))
+
+    agreed = _ask_before_spending(settings, quote, is_agreed=False)
+
+    assert agreed == affordable(settings, quote)
+    assert "held back: spring: 3 clips to buy may cost up to $" in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------- before there is speech
 
 
 def test_check_says_which_portraits_the_model_would_not_take(aurora, spoken):
     said = aurora(spoken, "check", "spring")
 
-    assert said.returncode == 0
+    assert said.returncode == 1
     assert said.stdout.splitlines() == [
-        "spring: 9 scripts, no problems.",
+        "spring: 9 scripts, 1 problem:",
         "x two (crowd): the portrait shows 2 faces; aurora animates one. Not bought as it is.",
     ]
 

@@ -20,25 +20,28 @@ import fal_client
 import httpx
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from aurora_pipeline import pipeline
 from aurora_pipeline.aurora_videos import breaker
+from aurora_pipeline.aurora_videos.affordable import assert_affordable
+from aurora_pipeline.aurora_videos.following import Following
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan, open_ledger
 from aurora_pipeline.aurora_videos.ledger_tables import charges
-from aurora_pipeline.aurora_videos.purchase import Purchase
-from aurora_pipeline.aurora_videos.quote import _standing
+from aurora_pipeline.aurora_videos.quote import Quote, _standing
 from aurora_pipeline.aurora_videos.reconcile import VERDICTS, Reconciled, Reconciliation
 from aurora_pipeline.aurora_videos.reconcile.compare import ALL, Window, compare
-from aurora_pipeline.aurora_videos.reconcile.kept import keep, kept
+from aurora_pipeline.aurora_videos.reconcile.kept import audio_urls, keep, kept
 from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.cli import aurora
 from aurora_pipeline.definitions import build_defs
 from aurora_pipeline.errors import RequestRefused, SpendRefused
 from aurora_pipeline.gear import ffmpeg
 from aurora_pipeline.gear.fal import FalConnection, connect
-from aurora_pipeline.gear.fal_answers import Unreachable
+from aurora_pipeline.gear.fal_answers import Gone, RequestState, Result, Unreachable
 from aurora_pipeline.gear.fal_platform import NotAllowed
 from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.models import SHIPPED
 from aurora_pipeline.orchestration.reconciliation import reconcile_bills
 from aurora_pipeline.orchestration.resources import Aurora
 from aurora_pipeline.settings import Settings
@@ -70,6 +73,13 @@ class ScriptedPlatform:
             raise NotAllowed("This key may not read fal's records (HTTP 403).")
         return {each: self.billed[each] for each in request_ids if each in self.billed}
 
+    def find(self, endpoint: str, audio_url: str, *, field: str, since: datetime) -> tuple[str, Any] | None:
+        sent = [item for item in self.listed if item.get("json_input") == {field: audio_url}]
+        return (sent[0]["request_id"], sent[0].get("json_output")) if sent else None
+
+    def unit_price(self, endpoint: str) -> None:
+        return None
+
     def list(self, request_id: str, audio_url: str | None, *, ago: timedelta = timedelta(minutes=5)) -> None:
         payload = {"json_input": {"audio_url": audio_url}} if audio_url else {}
         sent_at = (datetime.now(UTC) - ago).isoformat()
@@ -83,6 +93,7 @@ class World:
     settings: Settings
     video: Path
     fal: ScriptedPlatform = field(default_factory=ScriptedPlatform)
+    made: set[str] = field(default_factory=set)  # requests whose video is ready
 
     @property
     def ledger(self) -> Ledger:
@@ -98,14 +109,18 @@ class World:
     def audio_url(self, clip: str) -> str:
         return f"https://v3.fal.media/{self.charge_id(clip)}.wav"
 
-    def sent(self, clip: str = "a", *, campaign: str = "spring", provider: str = "fal") -> str:
-        """A charge up to the sending; nobody holds it any more."""
+    def claimed(self, clip: str = "a", *, campaign: str = "spring", provider: str = "fal") -> str:
+        """A charge that was not sent yet; nobody holds it any more."""
         charge_id = self.charge_id(clip)
         plan = Plan(charge_id, provider, f"print-{clip}", campaign, clip, "run-1", ENDPOINT, "720p", 0.98, PRICE,
                     "fal.ai", HELD)  # fmt: skip
         self.ledger.claim(plan, limits=Limits())
-        self.ledger.mark_sending(charge_id, audio_url=self.audio_url(clip))
         self.change(clip, lease_until=datetime.now(UTC) - timedelta(seconds=1))
+        return charge_id
+
+    def sent(self, clip: str = "a", **which: str) -> str:
+        charge_id = self.claimed(clip, **which)
+        self.ledger.mark_sending(charge_id, audio_url=self.audio_url(clip))
         return charge_id
 
     def accepted(self, clip: str = "a", **which: str) -> str:
@@ -221,11 +236,39 @@ def test_an_absurd_bill_trips_the_breaker(world: World) -> None:
     assert world.money()[1] == 40500
 
 
-def test_a_bill_below_the_price_book_is_taken_over_too(world: World) -> None:
+@pytest.mark.parametrize("usd", ["0", "0.07"])
+def test_a_young_bill_lowers_nothing_since_the_rest_of_it_may_still_come(world: World, usd: str) -> None:
     world.settled()
-    world.fal.billed["r-a"] = Decimal("0.07")
+    world.fal.billed["r-a"] = Decimal(usd)
 
     row = world.row()
+
+    assert the(row) == (
+        "not billed yet",
+        f"fal has billed ${Decimal(usd):.2f} of $0.14 for spring/a so far (request r-a); records come late, and it is "
+        "looked at again. The ledger counts $0.14.",
+        False,
+    )
+    assert world.money() == (0, PRICE)
+
+
+def test_what_a_young_bill_left_is_given_back_once_it_is_old_enough_to_be_whole(world: World) -> None:
+    world.settled()
+    world.fal.billed["r-a"] = Decimal("0.07")
+    world.rows()
+    world.age()
+
+    row = world.row()  # out of the window by now: it is looked at because its bill was not whole
+
+    assert (row.verdict, world.money()) == ("billed less", (0, Decimal("0.07")))
+
+
+def test_a_bill_below_the_price_book_is_taken_over_too(world: World) -> None:
+    world.settled()
+    world.age()
+    world.fal.billed["r-a"] = Decimal("0.07")
+
+    row = world.row(Window(since=ALL))
 
     assert the(row) == (
         "billed less",
@@ -239,8 +282,13 @@ def test_a_bill_below_the_price_book_is_taken_over_too(world: World) -> None:
 def test_units_that_were_told_too_high_give_way_to_the_bill(world: World) -> None:
     world.settled(reported="1.40", billed="1.40")
     world.fal.billed["r-a"] = Decimal("0.14")
+    young = world.row()
+    world.age()
 
     row = world.row()
+
+    assert (young.verdict, young.sentence[:53]) == (
+        "not billed yet", "fal has billed $0.14 of $1.40 for spring/a so far (re")  # fmt: skip
 
     assert the(row) == (
         "agrees",
@@ -256,6 +304,29 @@ def test_less_than_a_hundredth_of_a_cent_is_no_difference(world: World) -> None:
     world.fal.billed["r-a"] = Decimal("0.140004")
 
     assert world.row().verdict == "agrees"
+
+
+def test_a_request_is_known_as_a_charges_whatever_the_model_calls_its_audio(world: World) -> None:
+    world.settings.models.parent.mkdir(parents=True)
+    table = SHIPPED.read_text(encoding="utf-8")
+    world.settings.models.write_text(table.replace("audio_url", "speech_url"), encoding="utf-8")
+    world.sent()
+    world.fal.listed.append({"request_id": "r-9", "sent_at": None, "json_input": {"speech_url": world.audio_url("a")}})
+    world.fal.billed["r-9"] = PRICE
+
+    row = world.row()
+
+    assert (row.request_id, row.event_usd) == ("r-9", PRICE)
+
+
+def test_what_only_reads_waits_for_nobody_who_writes(world: World) -> None:
+    charge_id = world.sent()
+    ledger, file = world.ledger, world.settings.output / "ledger.sqlite.lock"
+
+    with FileLock(file):
+        assert kept(ledger) == []
+        assert audio_urls(ledger, [charge_id]) == {world.audio_url("a"): charge_id}
+        assert_affordable(ledger, Quote("spring", "fal", (), {}))
 
 
 def test_a_young_charge_without_an_event_is_not_billed_yet(world: World) -> None:
@@ -410,7 +481,7 @@ def test_what_was_billed_without_a_video_is_refused_at_the_next_run_and_never_fe
     assert charge is not None
 
     with pytest.raises(RequestRefused, match=r"No face was found\. It was billed \$0\.14\."):
-        Purchase(None, None)._step(charge, is_ours=False, stop=None)  # type: ignore[arg-type]
+        Following(None, "a").step(charge, stop=None)  # type: ignore[arg-type]
 
     assert _standing(None, charge, None) == ("refused", "No face was found.")  # type: ignore[arg-type]
     assert world.ledger.settle_without_video(charge_id, usd=PRICE) is None
@@ -438,6 +509,7 @@ def test_a_refused_charge_that_is_billed_counts_and_may_be_bought_again(world: W
 def test_a_charge_that_was_released_wrongly_is_found_by_its_upload(world: World) -> None:
     charge_id = world.sent()
     world.ledger.mark_unknown(charge_id, "The answer was lost.")
+    world.age(by=timedelta(hours=1))
     world.ledger.release(charge_id, "Released by a person.")
     world.fal.list("r-9", world.audio_url("a"))
     world.fal.billed["r-9"] = PRICE
@@ -646,6 +718,50 @@ def test_a_request_under_way_is_not_billed_yet(world: World) -> None:
     )
 
 
+def test_what_nobody_fetched_in_48_hours_and_was_billed_is_spent_and_keeps_its_request(world: World) -> None:
+    charge_id = world.accepted()
+    world.fal.billed["r-a"] = PRICE
+    world.age()
+
+    assert world.row().verdict == "billed without a result"
+
+    charge = world.ledger.charge(charge_id)
+    assert (charge.state, charge.request_id, charge.sentence) == (
+        "settled",
+        "r-a",
+        "It was billed and its result was never fetched; each run asks for it again. It is not bought again.",
+    )
+    assert world.money() == (0, PRICE)
+
+
+def test_a_bill_for_what_a_run_is_fetching_waits_for_that_run(world: World) -> None:
+    world.accepted()
+    world.fal.billed["r-a"] = PRICE
+    world.age()
+    world.change("a", lease_until=datetime.now(UTC) + timedelta(minutes=5))
+
+    world.rows()
+
+    assert world.money() == (HELD, 0)
+
+
+def test_what_a_dead_run_left_behind_is_ended_before_it_is_compared_whatever_today_asks_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsent = world.claimed("a")
+    lost, ready = world.sent("b"), world.accepted("c")
+    world.fal.list("r-b", world.audio_url("b"))
+    world.made = {"r-b", "r-c"}
+    through(monkeypatch, world)
+
+    pipeline.reconcile_bills(world.settings)
+
+    states = {each: world.ledger.charge(each).state for each in (unsent, lost, ready)}
+    assert states == {unsent: "voided", lost: "settled", ready: "settled"}
+    assert world.money() == (0, 2 * PRICE)
+    assert world.store.path(world.ledger.charge(ready).video_sha256 or "") is not None
+
+
 # ---- what no charge knows
 def test_a_request_of_another_tool_is_shown_with_its_dollars_and_calls_nobody(world: World) -> None:
     world.settled()
@@ -806,6 +922,20 @@ def through(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
 
     class Connection:
         platform = world.fal
+
+        def state(self, endpoint: str, request_id: str) -> RequestState:
+            if request_id not in world.made:
+                raise Gone("fal no longer knows the request.")
+            return RequestState(is_completed=True)
+
+        def result(self, endpoint: str, request_id: str, *, has_failed: bool) -> Result:
+            return Result({"video": {"url": "https://v3.fal.media/v.mp4"}}, None)
+
+        def may_fetch(self, url: str) -> bool:
+            return True
+
+        def download(self, url: str, target: Path) -> None:
+            target.write_bytes(world.video.read_bytes())
 
     monkeypatch.setattr("aurora_pipeline.gear.fal.connect", lambda base_url: Connection())
 

@@ -2,9 +2,12 @@
 
 from decimal import Decimal
 
+import fal_client
 import pytest
 
+from aurora_pipeline import settings as settings_module
 from aurora_pipeline.errors import BadSetting, SpendRefused
+from aurora_pipeline.gear import fal
 from aurora_pipeline.settings import from_environment
 
 
@@ -58,6 +61,35 @@ def test_the_key_is_never_in_a_settings_text(tmp_path):
 def test_a_setting_that_cannot_be_used_is_named_with_its_value(tmp_path, name, value):
     with pytest.raises(BadSetting, match=f"{name} is '{value}'.*Nothing was spent"):
         from_environment({name: value}, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("seconds", ["1", "10919"])
+def test_a_horizon_shorter_than_a_request_can_take_is_refused_where_it_would_buy_twice(tmp_path, seconds):
+    environment = {"AURORA_PROVIDER": "fal", "AURORA_HORIZON_SECONDS": seconds}
+
+    with pytest.raises(BadSetting) as refused:
+        from_environment(environment, cwd=tmp_path)
+
+    assert str(refused.value) == (
+        f"AURORA_HORIZON_SECONDS is '{seconds}'; with fal use at least 10920 seconds, or what is still being made "
+        "there would be bought again. Nothing was spent."
+    )
+    assert from_environment(environment | {"AURORA_HORIZON_SECONDS": "10920"}, cwd=tmp_path).horizon_seconds == 10920
+    assert from_environment(environment | {"AURORA_PROVIDER": ""}, cwd=tmp_path).horizon_seconds == float(seconds)
+
+
+def test_the_least_horizon_covers_what_fals_client_is_told_to_wait(tmp_path):
+    client = fal_client.SyncClient(key="k")
+
+    assert fal.START_TIMEOUT_SECONDS == settings_module.START_TIMEOUT_SECONDS
+    assert client.default_timeout == settings_module.POST_SECONDS
+    assert from_environment({}, cwd=tmp_path).horizon_seconds > settings_module.LEAST_HORIZON_SECONDS
+
+
+def test_no_password_of_a_url_is_in_a_settings_text(tmp_path):
+    urls = {"AURORA_LEDGER_URL": "postgresql://a:s3cret@h/l", "AURORA_STUDIO_URL": "http://a:s3cret@h"}
+
+    assert "s3cret" not in repr(from_environment(urls, cwd=tmp_path))
 
 
 def test_caps_are_money_and_no_cap_is_the_default(tmp_path):

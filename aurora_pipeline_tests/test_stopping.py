@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from aurora_pipeline.aurora_videos.ledger import Ledger
+from aurora_pipeline import pipeline
+from aurora_pipeline.aurora_videos.ledger import Ledger, open_ledger
 from aurora_pipeline.aurora_videos.records import Charge, StageRun
 from aurora_pipeline.cli.stopping import AT_ONCE, STOPPED, Stop
 from aurora_pipeline.gear.studio_process import studio
@@ -333,6 +335,30 @@ def test_a_ctrl_c_that_was_ignored_from_the_start_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_held_ledger_keeps_a_stopped_stage_no_longer_than_it_can_wait_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "PARTING_SECONDS", 0.01)
+    settings = Settings(root=tmp_path, output=tmp_path / "output")
+    held = FileLock(f"{settings.ledger.removeprefix('sqlite:///')}.lock")
+
+    with held_when_it_is_stopped(pipeline.Job(settings, "spring", "r"), held):
+        assert open_ledger(settings.ledger).stage_runs() == []
+
+
+@contextlib.contextmanager
+def held_when_it_is_stopped(job: pipeline.Job, held: FileLock) -> Iterator[None]:
+    """A stage that is stopped while somebody else holds the ledger; it is held until the block ends."""
+    try:
+        with pipeline._recorded(job, "tts_audio"):
+            held.acquire()
+            signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        yield
+    finally:
+        held.release()
 
 
 def test_a_ledger_that_cannot_be_read_does_not_keep_a_stop_from_being_told() -> None:

@@ -1,7 +1,8 @@
 """May this quote be bought?  Both doors ask before anything is sent; the ledger asks again with every claim.
 
 A quote is compared with the worst case of its bill, which is what the ledger will reserve: one that fits here cannot
-run out half way, unless somebody else spends from the same budget meanwhile.
+run out half way, unless somebody else spends from the same budget meanwhile. What does not fit is not bought, not even
+in part; what is paid for already is fetched all the same.
 """
 
 from __future__ import annotations
@@ -11,26 +12,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ..errors import OverBudget
+from ..errors import OverBudget, SpendRefused
 from ..said import counted, dollars
 from ..settings import Settings
 from . import breaker
-from .ledger import Ledger
+from .ledger import Ledger, open_ledger
 from .ledger_tables import HOLDS_MONEY
-from .quote import Quote, QuotedClip
-from .spending import scopes_of
+from .quote import Quote, QuotedClip, is_kept
+from .spending import MEND, scopes_of
 
 _OF = {
     "campaign": "of the campaign's budget",
     "run": "of this run's cap",
     "day": "of today's cap",
     "month": "of this month's cap",
-}
-_MEND = {
-    "campaign": "Raise budget_usd in campaign.yaml, or take rows out.",
-    "run": "Raise it (--max-usd, in Dagster max_usd, for every run AURORA_MAX_USD_PER_RUN), or take rows out.",
-    "day": "Raise AURORA_MAX_USD_PER_DAY, take rows out, or run again tomorrow (days are UTC).",
-    "month": "Raise AURORA_MAX_USD_PER_MONTH, take rows out, or run again next month.",
 }
 
 
@@ -45,11 +40,31 @@ def is_capped(settings: Settings) -> bool:
     return settings.max_usd_per_run is not None or settings.max_usd_per_day is not None
 
 
+def affordable(settings: Settings, quote: Quote) -> Quote:
+    """The quote as it may be carried out now: when it cannot be paid, all that would be bought is held back.
+
+    Raises `BreakerTripped` or `OverBudget` when nothing would be left to do then.
+    """
+    try:
+        assert_affordable(open_ledger(settings.ledger), quote)
+    except SpendRefused as refused:
+        if not any(_is_to_be_fetched(settings, clip) for clip in quote.clips):
+            raise
+        return replace(quote, clips=tuple(clip.held_back(str(refused)) for clip in quote.clips))
+    return quote
+
+
+def _is_to_be_fetched(settings: Settings, clip: QuotedClip) -> bool:
+    """True for what a run brings without buying it: accepted, perhaps accepted, or lost by the media store."""
+    is_paid = clip.charge is not None and clip.standing in ("in doubt", "under way", "bought", "reused")
+    return is_paid and not is_kept(settings, clip)
+
+
 def assert_affordable(ledger: Ledger, quote: Quote) -> None:
     """Raise `BreakerTripped` or `OverBudget` when the quote cannot be bought now. Drafts are free and always can."""
     if quote.provider != "fal" or not quote.to_buy:
         return
-    with ledger.transaction() as db:
+    with ledger.reading() as db:
         breaker.assert_closed(db, quote.provider)
     if (sentence := why_not_affordable(quote)) is not None:
         raise OverBudget(sentence)
@@ -62,9 +77,10 @@ def why_not_affordable(quote: Quote) -> str | None:
     if not short or quote.provider != "fal":
         return None
     kind = min(short, key=lambda kind: quote.left[kind])
+    mend = MEND[kind]
     return (
         f"{quote.campaign}: {counted(len(quote.to_buy), 'clip')} to buy may cost up to {dollars(needed[kind])}, "
-        f"but {dollars(quote.left[kind])} {_OF[kind]} is left. {_MEND[kind]} "
+        f"but {dollars(quote.left[kind])} {_OF[kind]} is left. {mend[0].upper()}{mend[1:]}. "
         "Nothing was spent."
     )
 

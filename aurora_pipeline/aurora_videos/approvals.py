@@ -1,7 +1,8 @@
 """Approvals: which exact purchases a person said yes to.
 
 An approval is of a fingerprint, not of a row: edit one word afterwards and it no longer applies. It says who gave it
-and when, and is never deleted, only withdrawn.
+and when, and is never deleted, only withdrawn. A yes in scripts.csv is one too, given by the file: it is of what the
+row was when it was first seen, since whoever edits the row later leaves the yes where it stands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from .ledger_tables import approvals
+from .ledger_tables import approvals, in_parts
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -30,6 +31,7 @@ class Approval:
     approved_at: datetime
 
 
+BY_THE_TABLE = "scripts.csv"  # who said yes to a row whose cell says so
 _FIELDS = tuple(field.name for field in fields(Approval))
 
 
@@ -46,13 +48,25 @@ def approve(ledger: Ledger, campaign: str, clips: Iterable[tuple[str, str]], *, 
     return new
 
 
+def approve_as_written(ledger: Ledger, campaign: str, clips: Iterable[tuple[str, str]]) -> None:
+    """Keep the yes that scripts.csv says of ``(clip_id, fingerprint)`` pairs, once for each clip.
+
+    A clip that was seen before with another fingerprint was edited since, and is left to a person.
+    """
+    where = (approvals.c.campaign == campaign) & (approvals.c.approved_by == BY_THE_TABLE)
+    with ledger.reading() as db:
+        seen = set(db.execute(sa.select(approvals.c.clip_id).where(where)).scalars())
+    if new := [(clip_id, fingerprint) for clip_id, fingerprint in clips if clip_id not in seen]:
+        approve(ledger, campaign, new, by=BY_THE_TABLE)
+
+
 def withdraw(ledger: Ledger, campaign: str, clip_ids: Iterable[str], *, by: str) -> int:
     """Take back what was approved for these clips; returns how many approvals that ended."""
     where = (approvals.c.campaign == campaign) & approvals.c.withdrawn_at.is_(None)
     with ledger.transaction() as db:
         values = {"withdrawn_at": datetime.now(UTC), "withdrawn_by": by}
-        named = approvals.c.clip_id.in_(list(clip_ids))
-        return db.execute(approvals.update().where(where & named).values(values)).rowcount
+        named = [approvals.c.clip_id.in_(some) for some in in_parts(clip_ids)]
+        return sum(db.execute(approvals.update().where(where & some).values(values)).rowcount for some in named)
 
 
 def standing_approvals(ledger: Ledger, campaign: str) -> list[Approval]:

@@ -14,11 +14,9 @@ from ..settings import Settings
 from . import breaker
 from .breaker import Trip
 from .ledger import open_ledger
-from .ledger_tables import HOLDS_MONEY
+from .ledger_tables import HELD_FOR_A_PERSON, HOLDS_MONEY
 from .records import Charge
 from .spending import Spending, scopes_of
-
-HELD_FOR_A_PERSON = ("rejected", "unknown")
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The ledger: decides whether to pay, and remembers every purchase before it is made.
 
-    planned -> reserved -> sending -> accepted -> completed -> stored -> settled
-                   |          |           |
-                   |          |           +-> refused   failed or withdrawn, never billed; may be tried again
-                   |          |           +-> rejected  the model said no (422): may be billed, so it is held
-                   |          |                   +-> settled   it was billed: spent, without a video
-                   |          +-> refused | rejected | unknown (may have been accepted: held, looked up, never resent)
-                   +-> voided  nothing was sent
+    reserved -> sending -> accepted -> completed -> stored -> settled
+        |          |           |
+        |          |           +-> refused   failed or withdrawn, never billed; may be tried again
+        |          |           +-> rejected  the model said no (422), or what it made is gone: held
+        |          |                   +-> settled   it was billed: spent, without a video
+        |          +-> refused | rejected | unknown (may have been accepted: held, looked up, never resent)
+        +-> voided  nothing was sent
 
 SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE) or Postgres, by the same statements and the same
 tests. Each arrow is one transaction, guarded by the state it starts from, so that two workers following one request
@@ -17,72 +17,42 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..errors import AuroraError
 from . import breaker, spending
 from .ledger_engine import open_database
-from .ledger_tables import CLOSED, HOLDS_MONEY, charges, events, stage_runs
+from .ledger_tables import (
+    CLOSED,
+    HELD_FOR_A_PERSON,
+    HOLDS_MONEY,
+    IN_DOUBT,
+    MOST_PARAMETERS,
+    NEVER_FETCHED,
+    UNFINISHED,
+    charges,
+    events,
+    in_parts,
+    stage_runs,
+)
 from .ledger_versions import bring_up_to_date
 from .owner import owner_is_gone, this_owner
-from .records import Charge, StageRun
+from .records import Bill, Charge, Plan, Recovery, StageRun
 from .spending import Limits, Spending, scopes_of
 
+__all__ = ["LEASE", "MOST_PARAMETERS", "Bill", "Ledger", "Plan", "Recovery", "open_ledger"]
 LEASE = timedelta(minutes=15)  # longer than an upload and a submit with all their time-outs
-MOST_PARAMETERS = 500  # of one statement; older SQLite takes 999
+SUBMIT_LASTS = timedelta(minutes=10)  # a POST with all its time-outs (120 s each): it may be answered until then
 _CHARGE_FIELDS = tuple(field.name for field in fields(Charge))
 _CHARGE_COLUMNS = tuple(charges.c[name] for name in _CHARGE_FIELDS)
 _RUN_FIELDS = tuple(field.name for field in fields(StageRun))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one purchase would be: everything the ledger must hold before a byte is sent.
-
-    ``inputs`` is JSON of what the clip was made from, part by part: how a later quote says what changed.
-    """
-
-    charge_id: str
-    provider: str
-    fingerprint: str
-    campaign: str
-    clip_id: str
-    run_id: str
-    endpoint: str
-    resolution: str
-    audio_seconds: float
-    usd_per_second: Decimal
-    price_source: str
-    reserved_usd: Decimal
-    inputs: str | None = None
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What a finished purchase costs. ``source`` is ``measured``, ``reported`` or ``event``: who said so.
-
-    ``reported_usd`` is the provider's own count of units times its unit price; None when it named neither.
-    """
-
-    seconds: int
-    usd: Decimal
-    source: str
-    reported_usd: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """What a later worker needs to carry on with somebody's charge."""
-
-    owner_is_gone: bool
-    audio_url: str | None
-    result: dict[str, Any] | None
 
 
 @functools.lru_cache(maxsize=8)
@@ -99,9 +69,12 @@ class Ledger:
         with self.transaction() as db:
             bring_up_to_date(db)
 
-    def transaction(self) -> AbstractContextManager[sa.Connection]:
-        """A change of the ledger's database, for the modules beside this one too (approvals, breaker, ...)."""
-        return self._database.transaction()
+    def transaction(self, *, patience: float | None = None) -> AbstractContextManager[sa.Connection]:
+        """A change of the ledger's database, for the modules beside this one too (approvals, breaker, ...).
+
+        ``patience`` is how many seconds whoever else is at it is waited for; None is as long as usual.
+        """
+        return self._database.transaction(patience=patience)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A look at the ledger's database; it waits for nobody."""
@@ -113,7 +86,7 @@ class Ledger:
 
     # ---- deciding
     def claim(self, plan: Plan, *, limits: Limits) -> tuple[Charge, bool]:
-        """The one live charge of this fingerprint, and whether it was made now (planned and reserved, not yet sent).
+        """The one live charge of this fingerprint, and whether it was made now (reserved, not yet sent).
 
         Raises `OverBudget` when the reservation does not fit one of ``limits`` and `BreakerTripped` while the breaker
         is open; then nothing is recorded.
@@ -141,10 +114,28 @@ class Ledger:
             return charge
 
     def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "") -> Charge | None:
-        """The provider took the request: it will be billed when it succeeds."""
-        return self._advance(
-            charge_id, ("sending", "unknown"), "accepted", accepted_at=_now(), request_id=request_id, reply=reply
-        )
+        """The provider took the request: it will be billed when it succeeds.
+
+        A charge that was closed meanwhile, because it was taken for lost, is opened again and holds its money again,
+        whatever the limits say: it is owed. None when that cannot be, because its fingerprint was claimed anew or it
+        ended in another way; the request is then noted on it, so that its bill will be found.
+        """
+        values = {"accepted_at": _now(), "request_id": request_id, "reply": reply}
+        with self.transaction() as db:
+            charge = self._step(db, charge_id, IN_DOUBT, "accepted", **values)
+            return charge or self._accepted_late(db, charge_id, values)
+
+    def _accepted_late(self, db: sa.Connection, charge_id: str, values: dict[str, Any]) -> Charge | None:
+        before = self._read(db, charge_id)
+        if before.state not in CLOSED or before.request_id is not None:
+            return None
+        is_taken = before.fingerprint in self._live(db, before.provider, [before.fingerprint])
+        if not is_taken:
+            values = values | {"state": "accepted", "billed_usd": None, "bill_source": None}
+            self._move(db, before, reserved=before.reserved_usd, settled=-(before.billed_usd or Decimal(0)))
+        db.execute(charges.update().where(charges.c.charge_id == charge_id).values(values))
+        _note(db, charge_id, before.state if is_taken else "accepted", request_id=values["request_id"], was_late=True)
+        return None if is_taken else self._read(db, charge_id)
 
     def mark_completed(
         self, charge_id: str, *, result: dict[str, Any], billable_units: Decimal | None
@@ -187,13 +178,16 @@ class Ledger:
     def settle_without_video(
         self, charge_id: str, *, usd: Decimal, breaker_factor: Decimal | None = None
     ) -> Charge | None:
-        """The provider billed what its model refused: the reservation becomes that bill, and there is no video.
+        """The provider billed what its model refused, or what nobody could fetch: the reservation becomes that bill.
 
-        The fingerprint stays taken: the same inputs would be refused, and billed, again.
+        The fingerprint stays taken: what was refused would be refused, and billed, again. What was made and never
+        fetched keeps its request, so that a later run still asks for it.
         """
         values = {"billed_usd": usd, "bill_source": "event", "settled_at": _now()}
         with self.transaction() as db:
             charge = self._step(db, charge_id, ("rejected",), "settled", **values)
+            unfetched = values | {"sentence": NEVER_FETCHED}
+            charge = charge or self._step(db, charge_id, ("accepted", "completed"), "settled", **unfetched)
             if charge is not None:
                 breaker.judge_bill(db, charge, factor=breaker_factor)
             return charge
@@ -205,6 +199,10 @@ class Ledger:
     def reject(self, charge_id: str, sentence: str) -> Charge | None:
         """The model said no to these inputs: may be billed, so the money stays held and it is not asked again."""
         return self._advance(charge_id, ("sending", "accepted"), "rejected", sentence=sentence)
+
+    def give_up(self, charge_id: str, sentence: str) -> Charge | None:
+        """Accepted, and the provider has nothing to show for it any more: held, as if rejected, for a person."""
+        return self._advance(charge_id, ("accepted", "completed", "stored"), "rejected", sentence=sentence)
 
     def void(self, charge_id: str, sentence: str) -> Charge | None:
         """Nothing was sent."""
@@ -219,8 +217,19 @@ class Ledger:
         return self._advance(charge_id, ("sending",), "unknown", sentence=sentence)
 
     def release(self, charge_id: str, sentence: str) -> Charge | None:
-        """A person decided that a held charge (rejected or unknown) was not billed: its money is free again."""
-        return self._advance(charge_id, ("rejected", "unknown"), "voided", sentence=sentence)
+        """A person decided that a held charge (rejected or unknown) was not billed: its money is free again.
+
+        Raises `AuroraError` while its request may still be answered: then nobody can know.
+        """
+        with self.transaction() as db:
+            before = self._read(db, charge_id)
+            until = (before.sent_at or before.planned_at) + SUBMIT_LASTS
+            if before.state == "unknown" and _now() < until:
+                raise AuroraError(
+                    f"{before.campaign}/{before.clip_id} was sent only now and may still be answered; look at fal "
+                    f"after {until:%H:%M} UTC, then release it. ${before.reserved_usd:.2f} stays held."
+                )
+            return self._step(db, charge_id, HELD_FOR_A_PERSON, "voided", sentence=sentence)
 
     def note_missed(self, charge_id: str, *, at: datetime) -> datetime:
         """The provider's list was read and does not hold it; returns when that was first seen."""
@@ -241,7 +250,7 @@ class Ledger:
         """The provider handed out its file again, with these bytes: they are what was paid for."""
         with self.transaction() as db:
             where = (charges.c.charge_id == charge_id) & charges.c.state.in_(("stored", "settled"))
-            db.execute(charges.update().where(where).values(video_sha256=video_sha256))
+            db.execute(charges.update().where(where).values(video_sha256=video_sha256, sentence=None))
             _note(db, charge_id, "stored", video_sha256=video_sha256)
             return self._read(db, charge_id)
 
@@ -306,22 +315,36 @@ class Ledger:
         self, *, campaign: str | None = None, run_id: str | None = None, charge_ids: Sequence[str] = ()
     ) -> list[Charge]:
         """Charges of a campaign or a run, plus those named; with none of these, all of them. Oldest first."""
-        asked: list[sa.ColumnElement[bool]] = [charges.c.charge_id.in_(charge_ids)] if charge_ids else []
-        asked += [charges.c.campaign == campaign] if campaign is not None else []
+        asked = [charges.c.campaign == campaign] if campaign is not None else []
         asked += [charges.c.run_id == run_id] if run_id is not None else []
-        wanted = sa.or_(*asked) if asked else sa.true()
+        asked += [charges.c.charge_id.in_(some) for some in in_parts(charge_ids)]
+        found: dict[str, Charge] = {}
         with self.reading() as db:
-            rows = db.execute(sa.select(*_CHARGE_COLUMNS).where(wanted).order_by(charges.c.planned_at))
-            return [Charge(*row) for row in rows]
+            for wanted in asked or [sa.true()]:
+                found |= {row.charge_id: Charge(*row) for row in db.execute(sa.select(*_CHARGE_COLUMNS).where(wanted))}
+        return sorted(found.values(), key=lambda charge: charge.planned_at)
+
+    def left_behind(self, provider: str, *, wanted: Collection[str] = ()) -> list[Charge]:
+        """Charges that are not at their end and that nobody works on any more, oldest first.
+
+        Without those of the fingerprints ``wanted``: a run goes on with these by itself.
+        """
+        where = (charges.c.provider == provider) & charges.c.state.in_(UNFINISHED)
+        columns = (charges.c.owner, charges.c.lease_until, *_CHARGE_COLUMNS)
+        with self.reading() as db:
+            rows = db.execute(sa.select(*columns).where(where).order_by(charges.c.planned_at)).all()
+        now, is_gone = _now(), {owner: owner_is_gone(owner) for owner in {row.owner for row in rows}}
+        left = [Charge(*row[2:]) for row in rows if row.lease_until < now or is_gone[row.owner]]
+        return [charge for charge in left if charge.fingerprint not in wanted]
 
     def spending(self, provider: str, kind: str, name: str) -> Spending:
         """Reserved and settled money of one scope (see `spending.KINDS`); zeros before its first charge."""
         with self.reading() as db:
             return spending.read(db, provider, kind, name)
 
-    def record_stage_run(self, run: StageRun) -> None:
+    def record_stage_run(self, run: StageRun, *, patience: float | None = None) -> None:
         """Remember that a stage ran, from either door."""
-        with self.transaction() as db:
+        with self.transaction(patience=patience) as db:
             db.execute(stage_runs.insert().values({name: getattr(run, name) for name in _RUN_FIELDS}))
 
     def stage_runs(self, *, campaign: str | None = None) -> list[StageRun]:
@@ -333,10 +356,10 @@ class Ledger:
             return [StageRun(*row) for row in rows]
 
     def _live(self, db: sa.Connection, provider: str, fingerprints: Sequence[str]) -> dict[str, Charge]:
-        wanted, found = list(dict.fromkeys(fingerprints)), {}
-        for first in range(0, len(wanted), MOST_PARAMETERS):
-            some = charges.c.fingerprint.in_(wanted[first : first + MOST_PARAMETERS])
-            where = (charges.c.provider == provider) & some & charges.c.state.not_in(CLOSED)
+        found = {}
+        for some in in_parts(fingerprints):
+            named = charges.c.fingerprint.in_(some)
+            where = (charges.c.provider == provider) & named & charges.c.state.not_in(CLOSED)
             for row in db.execute(sa.select(*_CHARGE_COLUMNS).where(where)):
                 found[row.fingerprint] = Charge(*row)
         return found

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from ..errors import AuroraError, BadSetting
 
 LOCK_SECONDS = 30
+IDLE_SECONDS = 15  # of a Postgres transaction between two statements: nothing here waits that long on purpose
 CLOSE_SECONDS = 2
 MOST_CHANGES = 32  # of one commit: other processes wait for the lock meanwhile
 COMMIT_SECONDS = 0.05
@@ -45,7 +46,7 @@ def open_database(url: str) -> Database:
             "AURORA_LEDGER_URL names a Postgres, whose driver is not installed; "
             "`pip install 'aurora-pipeline[postgres]'`. Nothing was spent."
         ) from None
-    except (sa.exc.ArgumentError, KeyError):
+    except (sa.exc.ArgumentError, KeyError, ValueError):  # a ValueError quotes what stands where the port should
         raise BadSetting(
             "AURORA_LEDGER_URL is no ledger's address; use sqlite:////absolute/file or postgresql://user@host/name. "
             "Nothing was spent."
@@ -53,15 +54,29 @@ def open_database(url: str) -> Database:
 
 
 class Database:
-    """Transactions on one database. Safe for threads, and after a fork."""
+    """Transactions on one database. Safe for threads, and after a fork.
 
-    def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
-        """A change, on the disk when the block ends; no two of them interleave, on any machine."""
+    What the database itself says is raised as an `AuroraError`: it belongs to the clip it struck, and may name hosts.
+    """
+
+    def transaction(self, *, patience: float | None = None) -> contextlib.AbstractContextManager[sa.Connection]:
+        """A change, on the disk when the block ends; no two of them interleave, on any machine.
+
+        Whoever else is at it is waited for ``patience`` seconds (`LOCK_SECONDS` when None), then it is an error.
+        """
         raise NotImplementedError
 
     def reading(self) -> contextlib.AbstractContextManager[sa.Connection]:
         """A look at what is committed; it waits for nobody."""
         raise NotImplementedError
+
+    def open(self) -> None:
+        """Make the connections and locks, of this process alone."""
+        raise NotImplementedError
+
+    def stand_still(self) -> contextlib.AbstractContextManager[None]:
+        """While the process forks: no change and no look is under way, where the child would take it for its own."""
+        return contextlib.nullcontext()
 
     def close(self) -> None:
         """Give back every connection."""
@@ -79,6 +94,15 @@ class _Batch:
     error: BaseException | None = None
     is_over: threading.Event = field(default_factory=threading.Event)
 
+    def assert_whole(self) -> None:
+        """Raise when SQLite has undone the transaction by itself: then nobody's change of it is there any more."""
+        if not self.db.connection.driver_connection.in_transaction:  # type: ignore[union-attr] # sqlite3's own
+            raise _Undone("SQLite has rolled back the whole transaction")
+
+
+class _Undone(Exception):
+    """A full or broken disk, or no memory: SQLite ends the transaction by itself, and COMMIT says that all is well."""
+
 
 class _Sqlite(Database):
     def __init__(self, url: sa.URL) -> None:
@@ -87,13 +111,13 @@ class _Sqlite(Database):
         self._file = Path(str(url.database))
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._url = url
-        self._open()
+        self.open()
+        _open_again_after_a_fork(self)
         _close_at_exit(self)
 
-    def _open(self) -> None:
-        self._pid = os.getpid()
+    def open(self) -> None:
         lock_file = self._file.with_name(f"{self._file.name}.lock")
-        self._lock = FileLock(lock_file, timeout=LOCK_SECONDS, poll_interval=0.002, thread_local=False)
+        self._lock = FileLock(lock_file, poll_interval=0.002, thread_local=False)
         # Taken before the file's lock: threads of one process need not poll for it. Readers have a connection, and so
         # a lock, of their own: they never wait for a writer's disk.
         self._writers, self._readers, self._guard = threading.Lock(), threading.Lock(), threading.Lock()
@@ -112,62 +136,75 @@ class _Sqlite(Database):
         sa.event.listen(engine, "connect", _prepare_sqlite)
         return engine
 
-    def _after_a_fork(self) -> None:
-        if self._pid != os.getpid():  # a connection must not be shared with the process that forked this one
-            self._open()
-
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        self._after_a_fork()
-        with self._turn() as batch:
-            try:
-                batch.db.exec_driver_sql("SAVEPOINT change")
-                yield batch.db
-            except BaseException:
-                batch.db.exec_driver_sql("ROLLBACK TO change")
-                raise
-            finally:
-                batch.db.exec_driver_sql("RELEASE change")
-                batch.changes += 1
+    def transaction(self, *, patience: float | None = None) -> Iterator[sa.Connection]:
+        wait = LOCK_SECONDS if patience is None else patience
+        with self._said(), self._turn(wait) as batch, self._savepoint(batch):
+            yield batch.db
         self._await(batch)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[_Batch]:
+    def _savepoint(self, batch: _Batch) -> Iterator[None]:
+        """One change of the batch, undone alone when it raises. When that cannot be, the whole batch has failed."""
+        batch.changes += 1
+        batch.db.exec_driver_sql("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            self._end(batch, "ROLLBACK TO change", "RELEASE change")
+            raise
+        self._end(batch, "RELEASE change")
+
+    def _end(self, batch: _Batch, *statements: str) -> None:
+        """Keep or undo one change. A batch in which that fails is told to have failed as a whole, and so it ends."""
+        try:
+            batch.assert_whole()
+            for statement in statements:
+                batch.db.exec_driver_sql(statement)
+        except (_Undone, sa.exc.DBAPIError) as error:
+            batch.error = error
+
+    @contextlib.contextmanager
+    def _turn(self, patience: float) -> Iterator[_Batch]:
         """This thread's turn in the open transaction. Whoever finds nobody waiting behind it commits for all."""
         with self._guard:
             self._waiting += 1
         try:
-            if not self._writers.acquire(timeout=LOCK_SECONDS):  # sixty threads must not wait one after the other
-                raise self._held_too_long()
+            if not self._writers.acquire(timeout=patience):  # sixty threads must not wait one after the other
+                raise self._held_too_long(patience)
         finally:
             with self._guard:
                 self._waiting -= 1
         try:
-            batch = self._batch = self._batch or self._begun()
+            batch = self._batch = self._batch or self._begun(patience)
             try:
                 yield batch
             finally:
-                if not self._waiting or batch.changes >= MOST_CHANGES:
+                if not self._waiting or batch.changes >= MOST_CHANGES or batch.error is not None:
                     self._commit(batch)
         finally:
             self._writers.release()
 
-    def _begun(self) -> _Batch:
+    def _begun(self, patience: float) -> _Batch:
         with contextlib.ExitStack() as opened:
-            opened.enter_context(self._held())
+            opened.enter_context(self._held(patience))
             db = opened.enter_context(self._engine.connect())
             return _Batch(db, db.begin(), opened.pop_all())
 
     def _commit(self, batch: _Batch) -> None:
-        """End the batch, for better or worse; everybody in it is told."""
+        """End the batch, for better or worse. Everybody in it, this thread too, is told by `_await`."""
         self._batch = None
         try:
-            batch.begun.commit()
+            if batch.error is None:
+                batch.assert_whole()
+                batch.begun.commit()
         except BaseException as error:
             batch.error = error
-            raise
+            if not isinstance(error, Exception):
+                raise
         finally:
-            batch.opened.close()
+            with contextlib.suppress(sa.exc.DBAPIError):  # it rolls back what is left, if anything is
+                batch.opened.close()
             batch.is_over.set()
 
     def _await(self, batch: _Batch) -> None:
@@ -180,41 +217,65 @@ class _Sqlite(Database):
                 finally:
                     self._writers.release()
         if batch.error is not None:
-            sentence = (
-                "The cost ledger could not be written; what was to be changed is as it was. Nothing was sent for it."
-            )
-            raise AuroraError(sentence) from batch.error
+            raise self._not_written(batch.error) from batch.error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        self._after_a_fork()
-        with self._readers, self._reader.begin() as db:
+        with self._said(), self._readers, self._reader.begin() as db:
             yield db
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
+    def stand_still(self) -> Iterator[None]:
+        """A thread that forks inside a change of its own is not waited for: nothing here does so."""
+        with contextlib.ExitStack() as stopped:
+            if self._writers.acquire(timeout=CLOSE_SECONDS):
+                stopped.callback(self._writers.release)
+                if self._batch is not None:
+                    self._commit(self._batch)
+            if self._readers.acquire(timeout=CLOSE_SECONDS):
+                stopped.callback(self._readers.release)
+            yield
+
+    @contextlib.contextmanager
+    def _held(self, patience: float) -> Iterator[None]:
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=patience)
         except Timeout:
-            raise self._held_too_long() from None
+            raise self._held_too_long(patience) from None
         try:
             yield
         finally:
             self._lock.release()
 
-    def _held_too_long(self) -> AuroraError:
+    def _held_too_long(self, patience: float) -> AuroraError:
         return AuroraError(
-            f"The cost ledger {self._file.name} has been held by another process for {LOCK_SECONDS} s. Nothing was "
-            "sent and nothing was charged; run again, and if it stays, end the process that holds it."
+            f"The cost ledger {self._file.name} has been held by another process for {patience:g} s, so nothing could "
+            "be written down; what was bought before is kept. Run again, and if it stays, end the process that holds "
+            "it."
+        )
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """What SQLite says, as a sentence."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: BaseException) -> AuroraError:
+        why = getattr(error, "orig", None) or error
+        return AuroraError(
+            f"The cost ledger {self._file.name} could not be read or written ({why}), so it stays as it was. See that "
+            "its disk has room and is whole, then run again: it goes on from there, and nothing is bought twice."
         )
 
     def close(self) -> None:
         """Inside the lock: the last connection's end is a checkpoint. Left open when a thread will not let go."""
-        if self._pid == os.getpid() and self._writers.acquire(timeout=CLOSE_SECONDS):
+        if self._writers.acquire(timeout=CLOSE_SECONDS):
             try:
                 if self._batch is not None:
                     self._commit(self._batch)
-                with self._held():
+                with self._held(LOCK_SECONDS):
                     self._reader.dispose()
                     self._engine.dispose()
             finally:
@@ -224,10 +285,10 @@ class _Sqlite(Database):
 class _Postgres(Database):
     def __init__(self, url: sa.URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
-        self._open()
+        self.open()
+        _open_again_after_a_fork(self)
 
-    def _open(self) -> None:
-        self._pid = os.getpid()
+    def open(self) -> None:
         self._engine = sa.create_engine(
             self._url,
             isolation_level="READ COMMITTED",
@@ -239,29 +300,26 @@ class _Postgres(Database):
         sa.event.listen(self._engine, "connect", _prepare_postgres)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self, *, patience: float | None = None) -> Iterator[sa.Connection]:
         with self.reading() as db:
+            if patience is not None:
+                db.exec_driver_sql(f"SET LOCAL lock_timeout = {_milliseconds(patience)}")
             db.execute(_LOCK)
             yield db
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        if self._pid != os.getpid():
-            self._engine.dispose(close=False)
-            self._open()
         try:
             with self._engine.begin() as db:
                 yield db
-        except sa.exc.OperationalError as error:  # its text names the host and user
-            raise AuroraError(
-                "The cost ledger's Postgres cannot be reached or ended the connection "
-                f"({type(error.orig).__name__}). What was bought before is kept; mend that and run again."
-            ) from None
+        except sa.exc.DBAPIError as error:  # its text names the host and user, or quotes what was to be written
+            raise _postgres_says(error) from None
 
     def close(self) -> None:
         self._engine.dispose()
 
 
+_INHERITED: list[object] = []
 _KINDS: dict[str, Callable[[sa.URL], Database]] = {"sqlite": _Sqlite, "postgresql": _Postgres}
 
 
@@ -274,7 +332,53 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _prepare_postgres(connection: Any, _record: object) -> None:
     # Whatever the server's default: an intent that a power cut may undo would be paid twice.
     connection.execute("SET synchronous_commit = on")
+    # Nor must a machine that fell asleep inside a change keep all the others waiting for ever.
+    connection.execute(f"SET lock_timeout = {_milliseconds(LOCK_SECONDS)}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_milliseconds(IDLE_SECONDS)}")
     connection.commit()
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _postgres_says(error: sa.exc.DBAPIError) -> AuroraError:
+    name = type(error.orig).__name__
+    if name == "LockNotAvailable":
+        return AuroraError(
+            "The cost ledger's Postgres has been held by another process for too long, so nothing could be written "
+            "down; what was bought before is kept. Run again, and if it stays, end the session that holds it."
+        )
+    if isinstance(error, sa.exc.OperationalError) or error.connection_invalidated:
+        return AuroraError(
+            f"The cost ledger's Postgres cannot be reached or ended the connection ({name}). What was bought before is "
+            "kept; mend that and run again."
+        )
+    return AuroraError(
+        f"The cost ledger's Postgres refused what was to be written ({name}), so it stays as it was. What was bought "
+        "before is kept and is not bought twice; please report this."
+    )
+
+
+def _open_again_after_a_fork(database: Database) -> None:
+    """A child gets connections and locks of its own before any of its threads runs; a parent's are never touched."""
+    alive, forking = weakref.ref(database), threading.local()
+
+    def before() -> None:
+        forking.still = contextlib.ExitStack()
+        if (living := alive()) is not None:
+            forking.still.enter_context(living.stand_still())
+
+    def in_parent() -> None:
+        forking.still.close()
+
+    def in_child() -> None:
+        if (living := alive()) is not None:
+            _INHERITED.append((forking.still, dict(vars(living))))  # to close them would act on the parent's files
+            living.open()
+
+    if hasattr(os, "register_at_fork"):  # Windows cannot fork
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def _close_at_exit(database: Database) -> None:

@@ -6,28 +6,22 @@ the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-STATES = (
-    "planned",
-    "reserved",
-    "sending",
-    "accepted",
-    "completed",
-    "stored",
-    "settled",
-    "refused",
-    "rejected",
-    "voided",
-    "unknown",
-)
 # A fingerprint with a charge in one of these may be bought again: nothing was or will be billed for it.
 CLOSED = ("refused", "voided")
+# Not at its end: some worker has this in hand, or had it and is gone.
+UNFINISHED = ("reserved", "sending", "unknown", "accepted", "completed", "stored")
+HOLDS_MONEY = (*UNFINISHED, "rejected")
+STATES = (*HOLDS_MONEY, "settled", *CLOSED)
+IN_DOUBT = ("sending", "unknown")  # may have been accepted
+HELD_FOR_A_PERSON = ("rejected", "unknown")  # only a person says that it was not billed
+NEVER_FETCHED = "It was billed and its result was never fetched; each run asks for it again. It is not bought again."
 WITHDRAWN = "Withdrawn from the provider's queue when the run was stopped; it never ran and is not billed."
-HOLDS_MONEY = ("planned", "reserved", "sending", "accepted", "completed", "stored", "rejected", "unknown")
 
 
 class Usd(sa.types.TypeDecorator[Decimal]):
@@ -54,6 +48,15 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value)
+
+
+MOST_PARAMETERS = 500  # of one statement; older SQLite takes 999
+
+
+def in_parts(names: Iterable[str]) -> list[list[str]]:
+    """Each name once, in lists that one statement can hold."""
+    once = list(dict.fromkeys(names))
+    return [once[first : first + MOST_PARAMETERS] for first in range(0, len(once), MOST_PARAMETERS)]
 
 
 TABLES = sa.MetaData()

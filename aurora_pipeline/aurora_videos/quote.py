@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ..errors import SpendRefused
+from ..errors import PriceUnknown, SpendRefused
 from ..gear.media_store import MediaStore
 from ..models import read_models
 from ..price_book import Price, billed_seconds, read_price_book
 from ..script_table import Campaign, Script, portrait_file
+from ..script_table.records import SpeechSettings
 from ..settings import Settings
 from ..stage_tables import by_clip, read_rows
 from ..tts_audio import Speech
-from ..tts_audio.outdated import changed_since_spoken
-from .approvals import standing_approvals
+from ..tts_audio.outdated import AS_SHIPPED, changed_since_spoken
+from .approvals import approve_as_written, standing_approvals
 from .changes import changed_inputs
 from .ledger import Ledger, open_ledger
+from .ledger_tables import IN_DOUBT
 from .records import Charge, Video
 from .request import AuroraRequest, sent_image
 from .spending import KINDS, Limits, scopes_of
@@ -28,7 +31,8 @@ from .suitability import Suitability, suitability_of
 # Room for a provider that pads its video beyond the audio (unknown for Aurora; half a second is half the billing unit).
 PADDING_SECONDS = 0.5
 MAY_BE_BOUGHT = ("new", "changed", "in doubt")
-HELD = ("unfit", "not approved")
+HELD_BACK = "held back"
+HELD = ("unfit", "not approved", HELD_BACK)
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,17 @@ class QuotedClip:
     refused    the model said no to these inputs; may have been billed, so it is not asked again
     unfit      would be refused or wasted (``why``): not bought
     not approved   waits for a person's yes: not bought
+    held back  a guard says no (``why``): its price, a budget or the breaker; not bought
     ========== ============================================================================================
 
     Only the first three may cost money from here on. ``usd`` is what is then expected to be billed, ``reserve_usd`` the
     worst case that will be reserved, ``list_usd`` the list price in any case. ``warnings`` are sentences about a clip
-    that is bought all the same. ``only_followed`` is set for a clip in doubt that lacks an approval: it is looked up
-    and, if it was accepted, fetched, but not bought anew.
+    that is bought all the same. ``only_followed`` is set for a clip in doubt that may not be bought anew: it is looked
+    up and, if it was accepted, fetched. ``price`` is None only for one that is held back because it has none.
     """
 
     request: AuroraRequest
-    price: Price
+    price: Price | None
     charge: Charge | None
     standing: str
     why: str = ""
@@ -71,7 +76,7 @@ class QuotedClip:
 
     @property
     def list_usd(self) -> Decimal:
-        return billed_seconds(self.seconds) * self.price.usd_per_second
+        return billed_seconds(self.seconds) * self.usd_per_second
 
     @property
     def usd(self) -> Decimal:
@@ -83,7 +88,23 @@ class QuotedClip:
 
     @property
     def reserve_usd(self) -> Decimal:
-        return billed_seconds(self.seconds + PADDING_SECONDS) * self.price.usd_per_second
+        return billed_seconds(self.seconds + PADDING_SECONDS) * self.usd_per_second
+
+    @property
+    def usd_per_second(self) -> Decimal:
+        """Zero only for what is held back because nobody knows its price."""
+        return self.price.usd_per_second if self.price is not None else Decimal(0)
+
+    def held_back(self, why: str) -> QuotedClip:
+        """The same, not to be bought; what may have been accepted is still looked up, and what is paid still fetched.
+
+        ``why`` is a guard's sentence; that nothing was spent is said where it is told.
+        """
+        if self.standing == "in doubt":
+            return replace(self, only_followed=True)
+        is_twin = self.standing == "reused" and self.charge is None  # of one that would have been bought
+        why = why.removesuffix(" Nothing was spent.").removesuffix(" Nothing more was spent.")
+        return replace(self, standing=HELD_BACK, why=why) if self.may_be_bought or is_twin else self
 
 
 @dataclass(frozen=True)
@@ -123,14 +144,31 @@ class Quote:
         """The least that any scope has left: what can still be reserved. None when nothing is limited."""
         return min(self.left.values(), default=None)
 
+    def carried_out(self, later: Quote) -> Quote:
+        """``later``, made just before buying, less what this quote held back when it was agreed to.
+
+        Raises `SpendRefused` when it would buy anything that this one did not name, or anything for more.
+        """
+        back = {clip.request.fingerprint: clip.why for clip in self.clips if clip.standing == HELD_BACK}
+        doubtful = {clip.request.fingerprint for clip in self.clips if clip.only_followed}
+        back |= dict.fromkeys(doubtful, "it was not accepted after all, and nobody agreed to buy it now; run again.")
+        named = [(clip, back.get(clip.request.fingerprint)) for clip in later.clips]
+        later = replace(later, clips=tuple(clip if why is None else clip.held_back(why) for clip, why in named))
+        self.assert_covers(later)
+        return later
+
     def assert_covers(self, later: Quote) -> None:
-        """Raise `SpendRefused` when ``later`` would buy anything that this quote did not name, or for more."""
-        agreed = {clip.request.fingerprint for clip in self.to_buy}
-        added = [clip.clip_id for clip in later.to_buy if clip.request.fingerprint not in agreed]
-        if added or later.reserve_usd > self.reserve_usd:
+        """Raise `SpendRefused` when ``later`` would buy anything that this quote did not name, or anything for more."""
+        agreed = {clip.request.fingerprint: clip.reserve_usd for clip in self.to_buy}
+        changed = [
+            clip.clip_id if most is None else f"the price of {clip.clip_id} rose"
+            for clip in later.to_buy
+            if (most := agreed.get(clip.request.fingerprint)) is None or clip.reserve_usd > most
+        ]
+        if changed:
             raise SpendRefused(
-                f"The campaign changed since it was quoted ({', '.join(added) or 'a price rose'}); look at a new "
-                "quote and agree again. Nothing was spent."
+                f"The campaign changed since it was quoted ({', '.join(changed)}); look at a new quote and agree "
+                "again. Nothing was spent."
             )
 
 
@@ -140,7 +178,8 @@ def quote_campaign(
     """Price every clip that has speech. Spends nothing.
 
     With ``needs_approval`` only rows that a person approved may be bought, whatever the campaign says: nobody is there
-    to agree to the quote as a whole. Raises `PriceUnknown` when a price is missing or (with fal) past its expiry.
+    to agree to the quote as a whole. With fal a clip whose price is missing or past its expiry is held back, unless it
+    is paid for already; a draft without a price raises `PriceUnknown`.
     """
     return _Quoting(settings, campaign, needs_approval).quote(speeches, run_id)
 
@@ -156,18 +195,25 @@ class _Quoting:
         self.models = read_models(settings.models)
         self.is_paid = settings.provider == "fal"
         self.needs_approval = self.is_paid and (needs_approval or campaign.approval == "required")
-        self.approved = {each.fingerprint for each in standing_approvals(self.ledger, campaign.name)}
+        self.approved: set[str] = set()
 
     def quote(self, speeches: Sequence[Speech], run_id: str) -> Quote:
         requests = self._requests(speeches)
         charges = standing_charges(self.settings, self.ledger, [request.fingerprint for request in requests])
         before = self._bought_before()
+        self.approved = self._approved(requests) if self.needs_approval else set()
         clips = tuple(
             self._clip(request, charges.get(request.fingerprint), before.get(request.script.clip_id))
             for request in requests
         )
         left = left_in_scopes(self.ledger, self.settings, self.campaign, run_id)
         return Quote(self.campaign.name, self.settings.provider, _each_once(clips), left)
+
+    def _approved(self, requests: Sequence[AuroraRequest]) -> set[str]:
+        """The fingerprints that a person said yes to, by command or in scripts.csv."""
+        written = [(each.script.clip_id, each.fingerprint) for each in requests if each.script.approved]
+        approve_as_written(self.ledger, self.campaign.name, written)
+        return {each.fingerprint for each in standing_approvals(self.ledger, self.campaign.name)}
 
     def _requests(self, speeches: Sequence[Speech]) -> list[AuroraRequest]:
         spoken = by_clip(speeches)
@@ -177,7 +223,7 @@ class _Quoting:
         return [
             AuroraRequest(script, spoken[script.clip_id], image_of(script.portrait), self.models.named(script.model))
             for script in self.campaign.scripts
-            if is_spoken(script, spoken.get(script.clip_id))
+            if is_spoken(script, spoken.get(script.clip_id), self.campaign.speech)
         ]
 
     def _bought_before(self) -> dict[str, Charge]:
@@ -188,20 +234,34 @@ class _Quoting:
         return {mine[charge.charge_id]: charge for charge in charges}
 
     def _clip(self, request: AuroraRequest, charge: Charge | None, before: Charge | None) -> QuotedClip:
-        price = self.book.price(
-            request.endpoint,
-            request.price_resolution,
-            on=datetime.now(UTC).date(),
-            allow_expired=not self.is_paid,
-        )
         standing, why = _standing(request, charge, before)
         if standing not in MAY_BE_BOUGHT:
-            return QuotedClip(request, price, charge, standing, why)
+            return QuotedClip(request, self._price_then(request, charge), charge, standing, why)
         fitness = suitability_of(self.store, self.campaign, request)
         held, why_held = self._held_back(request, standing, why, fitness)
-        if standing == "in doubt":
-            return QuotedClip(request, price, charge, standing, why, fitness.warnings, held in HELD)
-        return QuotedClip(request, price, charge, held, why_held, fitness.warnings)
+        is_only_followed = standing == "in doubt" and held in HELD
+        held, why_held = (standing, why) if is_only_followed else (held, why_held)
+        price = self._price_then(request, charge)
+        clip = QuotedClip(request, price, charge, held, why_held, fitness.warnings, is_only_followed)
+        try:
+            return replace(clip, price=self._price(request, allow_expired=not self.is_paid))
+        except PriceUnknown as unknown:
+            if not self.is_paid:
+                raise
+            return clip.held_back(str(unknown))
+
+    def _price(self, request: AuroraRequest, *, allow_expired: bool) -> Price:
+        today = datetime.now(UTC).date()
+        return self.book.price(request.endpoint, request.price_resolution, on=today, allow_expired=allow_expired)
+
+    def _price_then(self, request: AuroraRequest, charge: Charge | None) -> Price | None:
+        """What is only told: the book's price, however old, or the one that a charge was made at; None for neither."""
+        with contextlib.suppress(PriceUnknown):
+            return self._price(request, allow_expired=True)
+        if charge is None:
+            return None
+        day = charge.planned_at.date()
+        return Price(charge.endpoint, charge.resolution, charge.usd_per_second, day, day, charge.price_source)
 
     def _held_back(self, request: AuroraRequest, standing: str, why: str, fitness: Suitability) -> tuple[str, str]:
         """What paid video must pass first. Drafts are free: a bad one is how people see what is wrong."""
@@ -210,11 +270,11 @@ class _Quoting:
         if fitness.unfit:
             return "unfit", "; ".join(fitness.unfit)
         script = request.script
-        is_approved = script.approved is True or request.fingerprint in self.approved
         if script.approved is False:
             return "not approved", "scripts.csv says approved: no"
-        if self.needs_approval and not is_approved:
-            return "not approved", f"run: aurora approve {self.campaign.name} {script.clip_id}"
+        if self.needs_approval and request.fingerprint not in self.approved:
+            edited = "it was changed since scripts.csv said yes; " if script.approved else ""
+            return "not approved", f"{edited}run: aurora approve {self.campaign.name} {script.clip_id}"
         return standing, why
 
 
@@ -222,7 +282,7 @@ def _standing(request: AuroraRequest, charge: Charge | None, before: Charge | No
     if charge is None or charge.state == "reserved":
         changed = changed_inputs(before, request) if before is not None else ()
         return ("changed", ", ".join(changed)) if changed else ("new", "")
-    if charge.state in ("sending", "unknown"):
+    if charge.state in IN_DOUBT:
         return "in doubt", charge.sentence or ""
     if charge.state == "rejected" or charge.is_without_video:
         return "refused", charge.sentence or ""
@@ -247,9 +307,9 @@ def _each_once(clips: tuple[QuotedClip, ...]) -> tuple[QuotedClip, ...]:
     )
 
 
-def is_spoken(script: Script, speech: Speech | None) -> bool:
+def is_spoken(script: Script, speech: Speech | None, asked: SpeechSettings = AS_SHIPPED) -> bool:
     """True when ``speech`` says today's script; anything else must not be bought for it."""
-    return speech is not None and not changed_since_spoken(script, speech)
+    return speech is not None and not changed_since_spoken(script, speech, asked)
 
 
 def standing_charges(settings: Settings, ledger: Ledger, fingerprints: Sequence[str]) -> dict[str, Charge]:

@@ -1,10 +1,15 @@
-"""The noun of this stage: a `Video`, which is a clip that was bought (or drafted) and is in the media store."""
+"""The nouns of this stage: a `Video` is a clip that was bought (or drafted) and is in the media store.
+
+`Plan`, `Charge`, `Bill` and `Recovery` are one purchase as the ledger sees it: before, during, at the end, and when
+somebody else has to go on with it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from ..models import DEFAULT_MODEL
 
@@ -40,6 +45,50 @@ class Video:
     usd: Decimal
     was_reused: bool
     model: str = DEFAULT_MODEL
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one purchase would be: everything the ledger must hold before a byte is sent.
+
+    ``inputs`` is JSON of what the clip was made from, part by part: how a later quote says what changed.
+    """
+
+    charge_id: str
+    provider: str
+    fingerprint: str
+    campaign: str
+    clip_id: str
+    run_id: str
+    endpoint: str
+    resolution: str
+    audio_seconds: float
+    usd_per_second: Decimal
+    price_source: str
+    reserved_usd: Decimal
+    inputs: str | None = None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a finished purchase costs. ``source`` is ``measured``, ``reported`` or ``event``: who said so.
+
+    ``reported_usd`` is the provider's own count of units times its unit price; None when it named neither.
+    """
+
+    seconds: int
+    usd: Decimal
+    source: str
+    reported_usd: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a later worker needs to carry on with somebody's charge."""
+
+    owner_is_gone: bool
+    audio_url: str | None
+    result: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 
 from ..errors import AuroraError, RequestRefused
@@ -21,7 +21,7 @@ from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio import Speech
 from .ledger import open_ledger
 from .pictures import picture_of
-from .quote import Quote, QuotedClip, is_kept, is_spoken, limits_of, quote_campaign
+from .quote import HELD, HELD_BACK, Quote, QuotedClip, is_kept, is_spoken, limits_of, quote_campaign
 from .records import Charge, Video
 from .unit_prices import unit_prices
 
@@ -47,14 +47,35 @@ def render_campaign(
     """
     settings.assert_may_spend(campaign.budget_usd)
     quote = quote_campaign(settings, campaign, speeches, run_id=run_id, needs_approval=needs_approval)
+    _sweep(settings, wanted={clip.request.fingerprint for clip in quote.clips})
     if approved is not None:
-        approved.assert_covers(quote)
+        quote = approved.carried_out(quote)
     kept = {clip.clip_id for clip in quote.clips if is_kept(settings, clip)}
     held = {clip.clip_id for clip in quote.held}
-    missing = [clip for clip in quote.clips if clip.clip_id not in kept | held]
+    missing = _each_once([clip for clip in quote.clips if clip.clip_id not in kept | held])
     progress.advance(STAGE, len(kept), len(quote.clips), f"{len(kept)} kept" if kept else "")
     outcomes = _buy(settings, campaign, quote, missing, run_id, progress) if missing else []
     return _table(settings, campaign, quote, outcomes, _outdated(campaign, speeches))
+
+
+def _sweep(settings: Settings, *, wanted: Collection[str]) -> None:
+    """End what an earlier run left behind and today's table no longer asks for: it holds money."""
+    ledger = open_ledger(settings.ledger)
+    if not (left := ledger.left_behind(settings.provider, wanted=wanted)):
+        return
+    from ..gear.fal import connect
+    from .sweep import sweep
+
+    with provider_url(settings) as base_url:
+        sweep(settings, ledger, connect(base_url), left)
+
+
+def _each_once(clips: Sequence[QuotedClip]) -> list[QuotedClip]:
+    """One clip of each fingerprint, one that may be bought if any may: what it brings is its twins' too."""
+    first: dict[str, QuotedClip] = {}
+    for clip in sorted(clips, key=lambda clip: not clip.may_be_bought):
+        first.setdefault(clip.request.fingerprint, clip)
+    return [clip for clip in clips if first[clip.request.fingerprint] is clip]
 
 
 def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, ...]:
@@ -64,7 +85,7 @@ def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, 
     return tuple(
         Failure(campaign.name, script.clip_id, STAGE, sentence)
         for script in campaign.scripts
-        if script.clip_id in spoken and not is_spoken(script, spoken[script.clip_id])
+        if script.clip_id in spoken and not is_spoken(script, spoken[script.clip_id], campaign.speech)
     )
 
 
@@ -79,11 +100,11 @@ def _buy(
         from ..gear.fal import connect
 
         fal = connect(base_url)
-        unit_usd = unit_prices(fal.platform, quote)
-        till = Till(settings, run_id, limits_of(settings, campaign), ledger, store, fal, unit_usd)
+        units = unit_prices(fal.platform, quote)
+        till = Till(settings, run_id, limits_of(settings, campaign), ledger, store, fal, units.usd)
 
         def complete(clip: QuotedClip, stop: threading.Event) -> Charge:
-            return Purchase(till, clip).complete(stop)
+            return Purchase(till, units.guarded(clip)).complete(stop)
 
         def tell(outcome: Outcome[QuotedClip, Charge], done: int) -> None:
             progress.advance(STAGE, total - len(missing) + done, total, _said(outcome))
@@ -129,7 +150,7 @@ def _table(
 ) -> StageTable[Video]:
     good, bad = gather(outcomes)
     bought = {charge.fingerprint: charge for charge in good}
-    failures = outdated + tuple(Failure(campaign.name, o.item.clip_id, STAGE, str(o.error)) for o in bad)
+    failures = outdated + tuple(_failed(clip, o) for o in bad for clip in quote.clips if _is_for(clip, o))
     failures += tuple(Failure(campaign.name, clip.clip_id, STAGE, _why_held(clip)) for clip in quote.held)
     rows, failed_ids = [], {failure.clip_id for failure in failures}
     for clip in quote.clips:
@@ -141,6 +162,17 @@ def _table(
     return StageTable(tuple(rows), failures, made=len({charge.charge_id for charge in good} - _settled_before(quote)))
 
 
+def _is_for(clip: QuotedClip, outcome: Outcome[QuotedClip, Charge]) -> bool:
+    """True for the clip that failed, and for its twins: the same purchase under another name."""
+    is_same = clip.request.fingerprint == outcome.item.request.fingerprint
+    return is_same and clip.standing not in HELD
+
+
+def _failed(clip: QuotedClip, outcome: Outcome[QuotedClip, Charge]) -> Failure:
+    twin = "" if clip is outcome.item else f"It is the same video as {outcome.item.clip_id}. "
+    return Failure(clip.request.script.campaign, clip.clip_id, STAGE, f"{twin}{outcome.error}")
+
+
 def _settled_before(quote: Quote) -> set[str]:
     return {clip.charge.charge_id for clip in quote.clips if clip.charge is not None and clip.charge.state == "settled"}
 
@@ -148,6 +180,8 @@ def _settled_before(quote: Quote) -> set[str]:
 def _why_held(clip: QuotedClip) -> str:
     if clip.standing == "unfit":
         return f"{NOT_BOUGHT}: {clip.why}. Buying it could waste ${clip.list_usd:.2f}. Nothing was spent."
+    if clip.standing == HELD_BACK:
+        return f"{NOT_BOUGHT}: {clip.why} Nothing was spent on it."
     return f"{NOT_BOUGHT}: it waits for approval ({clip.why}). Nothing was spent."
 
 

@@ -18,11 +18,11 @@ from .ledger_tables import Usd, spending
 
 KINDS = ("campaign", "run", "day", "month")
 _WHOSE = {"campaign": "the campaign's", "run": "this run's", "day": "today's", "month": "this month's"}
-_MEND = {
-    "campaign": "raise budget_usd in campaign.yaml or shorten the campaign",
-    "run": "raise --max-usd (or AURORA_MAX_USD_PER_RUN), or run again for the rest",
-    "day": "raise AURORA_MAX_USD_PER_DAY, or run again tomorrow (days are UTC)",
-    "month": "raise AURORA_MAX_USD_PER_MONTH, or run again next month",
+MEND = {
+    "campaign": "raise budget_usd in campaign.yaml, or take rows out",
+    "run": "raise it (--max-usd, in Dagster max_usd, for every run AURORA_MAX_USD_PER_RUN), or take rows out",
+    "day": "raise AURORA_MAX_USD_PER_DAY, take rows out, or run again tomorrow (days are UTC)",
+    "month": "raise AURORA_MAX_USD_PER_MONTH, take rows out, or run again next month",
 }
 
 
@@ -75,7 +75,7 @@ def reserve(
             left = max(limit - taken, Decimal(0))
             raise OverBudget(
                 f"{clip_id} may cost ${amount:.2f} and ${left:.2f} of {_WHOSE[kind]} ${limit:.2f} budget is left; "
-                f"{_MEND[kind]}. Nothing was spent on this clip."
+                f"{MEND[kind]}. Nothing was spent on this clip."
             )
     nothing = {"provider": provider, "reserved_usd": Decimal(0), "settled_usd": Decimal(0)}
     if missing := [{**nothing, "kind": kind, "name": name} for kind, name in scopes.items() if kind not in there]:

@@ -7,17 +7,15 @@ from decimal import Decimal
 
 from ..settings import Settings
 from .ledger import open_ledger
-from .ledger_tables import WITHDRAWN
+from .ledger_tables import UNFINISHED, WITHDRAWN
 from .records import Charge
-
-UNDER_WAY = ("sending", "accepted", "completed", "stored", "unknown")
 
 
 def spent_so_far(settings: Settings, run_id: str) -> str:
     """One or two sentences from the ledger about what this run bought, withdrew and left under way."""
     charges = open_ledger(settings.ledger).charges(run_id=run_id)
     settled = [charge for charge in charges if charge.state == "settled"]
-    waiting = [charge for charge in charges if charge.state in UNDER_WAY]
+    waiting = [charge for charge in charges if charge.state in UNFINISHED and charge.sent_at is not None]
     withdrawn = [charge for charge in charges if charge.sentence == WITHDRAWN]
     if settings.provider == "studio":
         said = f"{_clips(settled)} drafted by this run; drafts are free."

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from ..gear.fal import FalConnection
 from ..gear.media_store import MediaStore
+from ..models import read_models
 from ..settings import Settings
 from .ledger import Ledger
 from .spending import Limits
@@ -34,6 +35,10 @@ class Till:
     unit_usd: dict[str, Decimal] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
     is_locked: threading.Event = field(default_factory=threading.Event)
+
+    def audio_field(self, endpoint: str) -> str:
+        """What the endpoint calls the upload that a lost request is found by."""
+        return read_models(self.settings.models).audio_field(endpoint)
 
     @property
     def horizon(self) -> timedelta:

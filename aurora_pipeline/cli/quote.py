@@ -17,7 +17,7 @@ def quote(campaign: str, *, as_json: bool) -> None:
 
     \b
     + new   ~ changed (and what)   = bought, drafted or reused: kept   > under way
-    ? in doubt   ! refused   x unfit (what would be wasted)   . not approved
+    ? in doubt   ! refused   x unfit (what would be wasted)   . not approved, or held back
     """
     from ..pipeline import Job, quote_campaign, script_table, tts_audio
     from .quoted import quote_json, show_quote

@@ -1,7 +1,8 @@
 """A quote as people read it, like the plan of an infrastructure tool; and as JSON for machines.
 
 One line a clip with its sign: `+` new, `~` changed, `=` kept, `>` under way, `?` in doubt, `!` refused, `x` unfit,
-`.` not approved. What needs room comes last in a line, so that it folds on a narrow screen without hiding a number.
+`.` not approved or held back. What needs room comes last in a line, so that it folds on a narrow screen without hiding
+a number.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import click
 
 from ..aurora_videos.affordable import left_in_words, once_each
-from ..aurora_videos.quote import Quote, QuotedClip
+from ..aurora_videos.quote import HELD, HELD_BACK, Quote, QuotedClip
 from ..said import counted, dollars, expected
 
 SIGNS = {
@@ -31,6 +32,7 @@ SIGNS = {
     "refused": "!",
     "unfit": "x",
     "not approved": ".",
+    HELD_BACK: ".",
 }
 _COLOURS = {"+": "green", "~": "yellow", "?": "yellow", ">": "cyan", "!": "red", "x": "red", ".": "yellow"}
 WIDEST_NAME = 28  # a longer clip_id pushes its own line, not everybody's
@@ -60,7 +62,7 @@ def totals(quote: Quote) -> Iterator[str]:
         saved = dollars(_list_usd(clip for clip in quote.clips if clip.standing == "reused"))
         yield f"reused     {counted(standing['reused'], 'clip')}, which saves {saved}"
     if quote.held:
-        usd, kinds = dollars(_list_usd(once_each(quote.held))), _kinds(standing, ("unfit", "not approved"))
+        usd, kinds = dollars(_list_usd(once_each(quote.held))), _kinds(standing, HELD)
         yield f"held       {counted(len(quote.held), 'clip')}{kinds}, which would cost {usd}"
     if standing["refused"]:
         yield f"refused    {counted(standing['refused'], 'clip')}, not asked again; `aurora budget {quote.campaign}`"
@@ -99,7 +101,7 @@ def _clip_lines(quote: Quote) -> Iterator[str]:
     yield f"  {'clip':<{width}}  {'seconds':>7}  {'price/s':>8}  {money:>9}"
     for clip in quote.clips:
         usd = clip.list_usd if quote.provider == "studio" and _is_draft(clip) else clip.usd
-        price = dollars(clip.price.usd_per_second)
+        price = dollars(clip.price.usd_per_second) if clip.price is not None else "unknown"
         numbers = f"{clip.seconds:>7.2f}  {price:>8}  {dollars(usd):>9}"
         sign = SIGNS[clip.standing]
         start = f"{sign} {clip.clip_id:<{width}}  {numbers}  "
@@ -163,7 +165,7 @@ def _clip_facts(clip: QuotedClip) -> dict[str, Any]:
         "model": script.model,
         "resolution": script.resolution,
         "seconds": clip.seconds,
-        "usd_per_second": clip.price.usd_per_second,
+        "usd_per_second": clip.price.usd_per_second if clip.price is not None else None,
         "usd": clip.usd,
         "at_most_usd": clip.reserve_usd if clip.may_be_bought else Decimal(0),
         "list_usd": clip.list_usd,

@@ -63,9 +63,9 @@ def _run(settings: Settings, campaign: str, stop: Stop, *, is_agreed: bool) -> N
     stop.spent = lambda: _spent(settings, run_id)
     with progress_on_screen() as progress:
 
-        def approve(quote: Quote) -> None:
+        def approve(quote: Quote) -> Quote:
             with progress.paused():
-                _ask_before_spending(settings, quote, is_agreed=is_agreed)
+                return _ask_before_spending(settings, quote, is_agreed=is_agreed)
 
         job = Job(settings, campaign, run_id=run_id, door="cli", progress=progress)
         finished = run_campaign(job, approve=approve)
@@ -80,21 +80,32 @@ def _spent(settings: Settings, run_id: str) -> str:
     return spent_so_far(settings, run_id)
 
 
-def _ask_before_spending(settings: Settings, quote: Quote, *, is_agreed: bool) -> None:
-    from ..aurora_videos.affordable import assert_affordable
-    from ..aurora_videos.ledger import open_ledger
+def _ask_before_spending(settings: Settings, quote: Quote, *, is_agreed: bool) -> Quote:
+    """The quote as it was agreed to. What cannot be paid is held back in it; what is paid already needs no yes."""
     from .asking import assert_agreed
     from .quoted import show_quote
 
     if quote.provider == "studio" or not (quote.to_buy or quote.held):
-        return
+        return quote
+    quote = _affordable(settings, quote)
     show_quote(quote)
     if not quote.to_buy:
-        return
-    assert_affordable(open_ledger(settings.ledger), quote)
+        return quote
     assert_agreed(
         f"\nBuy {counted(len(quote.to_buy), 'clip')} for {expected(quote.usd, quote.reserve_usd)}?",
         is_agreed=is_agreed,
         nobody=SpendRefused("This buys video and nobody is here to agree; add --yes. Nothing was spent."),
         declined=SpendRefused("Not bought. Nothing was spent."),
     )
+    return quote
+
+
+def _affordable(settings: Settings, quote: Quote) -> Quote:
+    from ..aurora_videos.affordable import affordable
+    from .quoted import show_quote
+
+    try:
+        return affordable(settings, quote)
+    except SpendRefused:
+        show_quote(quote)
+        raise

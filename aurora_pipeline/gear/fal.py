@@ -34,9 +34,11 @@ from .fal_answers import (
     Result,
     Unreachable,
     busy_seconds,
+    host_in,
     is_the_models,
     model_refusal,
     name_of,
+    names_a_file,
     read_failure,
     reason_in,
     request_id_in,
@@ -52,7 +54,7 @@ STUDIO_KEY = "local-studio"
 MAX_VIDEO_BYTES = 2 * 1024**3
 DOWNLOAD_SECONDS = 120  # without a byte
 READ_SECONDS = 30.0
-START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; bounds the horizon after which it is void
+START_TIMEOUT_SECONDS = 2 * 3600  # how long an orphan may wait in the queue; settings.py bounds the horizon by it
 
 
 @dataclass
@@ -64,6 +66,7 @@ class _Submit:
     posts: int = 0
     bytes_were_sent: bool = False
     status_code: int | None = None
+    request_id: str | None = None
     busy_seconds: float = BUSY_SECONDS
 
     def why_not_again(self) -> AuroraError:
@@ -99,7 +102,7 @@ class FalConnection:
         # Reads need none of fal-client's repeating and backing up, and its two layers of httpx cost twice one's CPU.
         patience = min(READ_SECONDS, self.client.default_timeout)
         self._reads = httpx.Client(headers=self._http.headers, timeout=patience, trust_env=not self.base_url)
-        self._reads.event_hooks = {"request": _rerouting(self.base_url)}
+        self._reads.event_hooks = {"request": [*_rerouting(self.base_url), self._assert_is_fals]}
 
     # ---- the paid call
     def submit(
@@ -117,13 +120,16 @@ class FalConnection:
         """
         self._thread.submit = submit = _Submit(before_post, on_reply)
         try:
-            return str(self.client.submit(endpoint, arguments, start_timeout=START_TIMEOUT_SECONDS).request_id)
+            self.client.submit(endpoint, arguments, start_timeout=START_TIMEOUT_SECONDS)
         except fal_client.FalClientHTTPError as error:
             raise submit_refusal(error) from None
         except (httpx.HTTPError, *MALFORMED):
             raise submit.why_not_again() from None
         finally:
             self._thread.submit = None
+        if submit.request_id is None:
+            raise submit.why_not_again()
+        return submit.request_id
 
     def _guard_request(self, request: httpx.Request) -> None:
         submit: _Submit | None = getattr(self._thread, "submit", None)
@@ -146,16 +152,18 @@ class FalConnection:
         # fal-client tries queue.falrun.com with the same headers when queue.fal.run cannot be connected to. Whoever
         # may be there, our settings do not name them, so the key does not go.
         host = info["request"].url.host.decode("ascii")
-        if host not in (*FAL_HOSTS, urlsplit(self.base_url).hostname):
-            raise (
-                submit.why_not_again()
-                if submit
-                else RequestRefused(
-                    f"fal cannot be reached, and its client's '{host}' is not asked. Nothing was spent."
-                )
-            )
+        if not self._is_fals(host):
+            raise submit.why_not_again() if submit else _foreign(host)
         if submit is not None:
             submit.bytes_were_sent = True
+
+    def _is_fals(self, host: str) -> bool:
+        return host in (*FAL_HOSTS, urlsplit(self.base_url).hostname)
+
+    def _assert_is_fals(self, request: httpx.Request) -> None:
+        """The key goes with every read: fal-client makes these URLs too, from the environment among other things."""
+        if not self._is_fals(request.url.host):
+            raise _foreign(request.url.host)
 
     def _keep_reply(self, response: httpx.Response) -> None:
         submit: _Submit | None = getattr(self._thread, "submit", None)
@@ -165,8 +173,9 @@ class FalConnection:
         submit.busy_seconds = busy_seconds(response)
         if response.status_code == 200:
             body = response.read().decode("utf-8", "replace")
-            if (request_id := request_id_in(body)) is not None:
-                submit.on_reply(request_id, body)
+            submit.request_id = request_id_in(body)
+            if submit.request_id is not None:
+                submit.on_reply(submit.request_id, body)
 
     # ---- reads
     def state(self, endpoint: str, request_id: str) -> RequestState:
@@ -186,14 +195,17 @@ class FalConnection:
         """The finished job's answer.
 
         Raises `RequestRefused` with the model's reason when the job failed, `Gone` when the result has expired, and
-        `Unreachable` on a passing fault: a gateway's answer is never taken for the model's.
+        `Unreachable` on a passing fault: a gateway's answer is never taken for the model's. What names a file is a
+        result whatever the status said.
         """
         try:
             response = self._reads.get(self.client.get_handle(endpoint, request_id).response_url)
         except httpx.HTTPError as error:
             raise Unreachable(f"fal did not hand out the result ({name_of(error)}).") from None
-        if response.status_code == 200 and not has_failed:
-            return result_in(response)
+        if response.status_code == 200:
+            result = result_in(response)
+            if not has_failed or names_a_file(result.answer):
+                return result
         if response.status_code == 422 or (has_failed and is_the_models(response)):
             raise model_refusal(response, is_free=bool(self.base_url))
         raise read_failure(response.status_code, "did not hand out the result")
@@ -243,7 +255,7 @@ class FalConnection:
         """
         if not self.may_fetch(url):
             raise VideoUnusable(
-                f"The result names a file on '{urlsplit(url).hostname}', which is not one of fal's hosts; it was not "
+                f"The result names a file on '{host_in(url)}', which is not one of fal's hosts; it was not "
                 "fetched. The purchase is kept: tell fal, then run again."
             )
         try:
@@ -252,7 +264,7 @@ class FalConnection:
             if error.response.status_code in (404, 410):
                 raise Gone("fal no longer has the video's file.") from None
             raise VideoUnusable(f"The video could not be downloaded (HTTP {error.response.status_code}).") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise VideoUnusable(f"The video could not be downloaded ({name_of(error)}).") from None
 
     @functools.cached_property
@@ -269,7 +281,11 @@ class FalConnection:
 
     def may_fetch(self, url: str) -> bool:
         """True for a file on one of the provider's own hosts."""
-        parts, host = urlsplit(self._here(url)), urlsplit(self._here(url)).hostname or ""
+        try:
+            parts = urlsplit(self._here(url))
+            host = parts.hostname or ""
+        except ValueError:  # no URL at all
+            return False
         if self.base_url and f"{parts.scheme}://{parts.netloc}" == self.base_url:
             return True
         return parts.scheme == "https" and any(host == known or host.endswith(f".{known}") for known in MEDIA_HOSTS)
@@ -286,7 +302,22 @@ def connect(base_url: str = "") -> FalConnection:
     key = os.environ.get("FAL_KEY", "")
     if not re.fullmatch(r"[\x21-\x7e]+", key) or key[:1] in "'\"":
         raise BadSetting("FAL_KEY is empty or holds spaces, quotes or line breaks; copy it again. Nothing was spent.")
-    return FalConnection(fal_client.SyncClient(key=key))
+    client = fal_client.SyncClient(key=key)
+    _assert_asks_fal(client)
+    return FalConnection(client)
+
+
+def _assert_asks_fal(client: fal_client.SyncClient) -> None:
+    host = host_in(client.get_handle("any/app", "any").status_url)
+    if host not in FAL_HOSTS:
+        raise BadSetting(
+            f"FAL_QUEUE_RUN_HOST or FAL_RUN_HOST sends fal's client to '{host}', and your key with it; unset both. "
+            "Nothing was spent."
+        )
+
+
+def _foreign(host: str) -> RequestRefused:
+    return RequestRefused(f"fal cannot be reached, and its client's '{host}' is not asked. Nothing was spent.")
 
 
 def route(client: fal_client.SyncClient, base_url: str) -> httpx.Client:

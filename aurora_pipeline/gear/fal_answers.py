@@ -7,11 +7,14 @@ GPU time before it. A gateway's HTML is never taken for the model's answer.
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import fal_client
 import httpx
@@ -23,7 +26,10 @@ BUSY_SECONDS = 5.0  # after a 429 that does not say how long
 LONGEST_BUSY_SECONDS = 300.0
 CLOCK_SKEW_SECONDS = 60  # beyond this our clock and the provider's do not agree, and no horizon can be judged
 # What a body of the wrong shape raises when it is taken apart, by us or by fal-client.
-MALFORMED = (KeyError, ValueError, TypeError, AttributeError)
+MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
+MOST = Decimal(1_000_000_000)  # dollars or units: beyond it a number is junk, and no ledger could hold it
+NO_ANSWER_OF_A_JOB = (401, 402, 403)  # they are about the account
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")  # it becomes a part of URLs, and a column
 
 
 class Unreachable(AuroraError):
@@ -70,23 +76,29 @@ def read_failure(status_code: int, what: str) -> AuroraError:
 
 
 def is_the_models(response: httpx.Response) -> bool:
-    """True for an error body in fal's own form: JSON with a ``detail`` or fal's error header. nginx sends HTML."""
-    if response.status_code in (400, 401, 402, 403, 404, 408, 429):
+    """True for the answer of a job that failed: JSON in fal's own form. nginx sends HTML.
+
+    At the codes that a gateway uses as well (``detail`` and all), only what names the kind of the job's error counts.
+    """
+    if response.status_code in NO_ANSWER_OF_A_JOB:
         return False
     try:
         body = response.json()
-    except ValueError:
+    except MALFORMED:
         return False
-    return "x-fal-error-type" in response.headers or (isinstance(body, dict) and "detail" in body)
+    if "x-fal-error-type" in response.headers:
+        return True
+    if not isinstance(body, dict) or "detail" not in body:
+        return False
+    return response.status_code not in (400, 404, 408, 429) or isinstance(body["detail"], list) or "error_type" in body
 
 
 def assert_clocks_agree(response: httpx.Response) -> None:
     """A wrong clock would judge the safe horizon wrongly, and void what was bought."""
     try:
-        theirs = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
+        apart = abs((datetime.now(UTC) - parsedate_to_datetime(response.headers["Date"])).total_seconds())
+    except MALFORMED:
         raise Unreachable("fal's list does not say what time it is there.") from None
-    apart = abs((datetime.now(UTC) - theirs).total_seconds())
     if apart > CLOCK_SKEW_SECONDS:
         raise Unreachable(f"This machine's clock is {apart:.0f} s off fal's; set it right, then run again.")
 
@@ -94,17 +106,56 @@ def assert_clocks_agree(response: httpx.Response) -> None:
 def busy_seconds(response: httpx.Response) -> float:
     """How long a 429 asks to be left alone, as far as we obey it."""
     try:
-        return min(max(float(response.headers["Retry-After"]), 0.1), LONGEST_BUSY_SECONDS)
+        seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
         return BUSY_SECONDS
+    return BUSY_SECONDS if math.isnan(seconds) else min(max(seconds, 0.1), LONGEST_BUSY_SECONDS)
 
 
 def request_id_in(body: str) -> str | None:
-    """The request id in a submit's answer, or None when it holds none."""
+    """The request id in a submit's answer, or None when it holds none that can be one."""
     try:
-        return str(json.loads(body)["request_id"])
-    except (ValueError, KeyError, TypeError):
+        return request_id_of(json.loads(body))
+    except MALFORMED:
         return None
+
+
+def request_id_of(answer: Any) -> str:
+    """The request id that an answer names. Raises one of `MALFORMED` for what cannot be part of a URL."""
+    request_id = answer["request_id"]
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise ValueError("no request id")
+    return str(request_id)
+
+
+def number_in(text: object, *, least: Decimal = Decimal(0)) -> Decimal:
+    """Dollars or units as a provider writes them. ValueError for what is no number, or none that anybody could bill."""
+    try:
+        number = Decimal(str(text))
+    except InvalidOperation:
+        raise ValueError("no number") from None
+    if not number.is_finite() or not least <= number <= MOST:
+        raise ValueError("a number that cannot be")
+    return number
+
+
+def names_a_file(answer: dict[str, Any]) -> bool:
+    """True when some part of an answer has a URL: a video's, or a voice's."""
+    return any(isinstance(part, dict) and isinstance(part.get("url"), str) for part in answer.values())
+
+
+def host_in(url: str) -> str:
+    """The host that a URL names, for a sentence; empty for what is no URL."""
+    try:
+        return plain(urlsplit(url).hostname or "")
+    except ValueError:
+        return ""
+
+
+def plain(text: object) -> str:
+    """A provider's words in one line that every database and terminal takes: no control characters, no half letters."""
+    whole = str(text).encode("utf-8", "replace").decode("utf-8")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in whole).split())
 
 
 def state_in(response: httpx.Response) -> RequestState:
@@ -127,14 +178,13 @@ def result_in(response: httpx.Response) -> Result:
     """A finished job's answer. Raises `Unreachable` for a body that is not a JSON object."""
     try:
         answer = response.json()
-    except ValueError:
+    except MALFORMED:
         raise Unreachable("fal's result is not JSON.") from None
     if not isinstance(answer, dict):
         raise Unreachable("fal's result is not a JSON object.")
-    units = response.headers.get("x-fal-billable-units")
     try:
-        return Result(answer, None if units is None else Decimal(units))
-    except InvalidOperation:
+        return Result(answer, number_in(response.headers["x-fal-billable-units"]))
+    except MALFORMED:
         return Result(answer, None)
 
 
@@ -170,13 +220,13 @@ def reason_in(response: httpx.Response) -> str:
     """What an error body says, as one line without inputs, keys or URL signatures."""
     try:
         body = response.json()
-    except ValueError:
+    except MALFORMED:
         return f"HTTP {response.status_code}"
     detail = body.get("detail", body.get("error", "")) if isinstance(body, dict) else body
     if isinstance(detail, list):
         named = [item for item in detail if isinstance(item, dict)]
         detail = "; ".join(f"{item.get('type', 'error')}: {item.get('msg', '')}" for item in named)
-    return scrub(" ".join(str(detail).split()))[:300] or f"HTTP {response.status_code}"
+    return scrub(plain(detail))[:300] or f"HTTP {response.status_code}"
 
 
 def name_of(error: Exception) -> str:

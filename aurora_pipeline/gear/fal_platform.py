@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from .fal_answers import MALFORMED, Unreachable, assert_clocks_agree, name_of
+from .fal_answers import MALFORMED, MOST, Unreachable, assert_clocks_agree, name_of, number_in, plain, request_id_of
 
 API = "https://api.fal.ai/v1"
 LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
@@ -40,18 +40,21 @@ class Platform:
     http: httpx.Client
     is_fal: bool = True
 
-    def find(self, endpoint: str, audio_url: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
-        """The request id (and answer, once there is one) of the request that was sent with ``audio_url``.
+    def find(
+        self, endpoint: str, value: str, *, field: str, since: datetime
+    ) -> tuple[str, dict[str, Any] | None] | None:
+        """The request id (and answer, once there is one) of the request that was sent with ``value`` in ``field``.
 
         None means that a complete, readable list does not hold it. Raises `Unreachable` when the list cannot be read
-        or shows a request without its payload: then nothing is certain.
+        or shows a request without that field of its payload: then nothing is certain.
         """
         matches = {}
         for item in self.requests(endpoint, since=since - LISTING_WINDOW):
-            if not isinstance(item.get("json_input"), dict):
+            sent = item.get("json_input")
+            if not isinstance(sent, dict) or not isinstance(sent.get(field), str) or not sent[field]:
                 raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
-            if audio_url in item["json_input"].values():
-                matches[str(item["request_id"])] = item.get("json_output")
+            if sent[field] == value:
+                matches[str(item["request_id"])] = _answer(item)
         if len(matches) > 1:
             raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
         return next(iter(matches.items()), None)
@@ -65,8 +68,8 @@ class Platform:
             try:
                 page = response.json()
                 items, cursor = list(page["items"]), page.get("next_cursor")
-                if not all(item["request_id"] for item in items):
-                    raise ValueError
+                for item in items:
+                    request_id_of(item)
             except MALFORMED as error:
                 raise Unreachable(f"fal's list of requests could not be read ({name_of(error)}).") from None
             assert_clocks_agree(response)
@@ -79,12 +82,12 @@ class Platform:
         try:
             rows = self._get("/models/pricing", {"endpoint_id": endpoint}).json()["prices"]
             mine = [row for row in rows if row["endpoint_id"] == endpoint]
-            return UnitPrice(str(mine[0].get("unit") or ""), Decimal(str(mine[0]["unit_price"]))) if mine else None
-        except (*MALFORMED, ArithmeticError) as error:
+            return UnitPrice(plain(mine[0].get("unit") or ""), number_in(mine[0]["unit_price"])) if mine else None
+        except MALFORMED as error:
             raise Unreachable(f"fal's prices could not be read ({name_of(error)}).") from None
 
     def bills(self, request_ids: Sequence[str]) -> dict[str, Decimal]:
-        """US dollars fal has billed, by request; a request without a billing event is absent.
+        """US dollars fal has billed, less what it gave back, by request; one without a billing event is absent.
 
         Read with FAL_ADMIN_KEY when that is set. Raises `NotAllowed` for a key that may not, else `Unreachable`.
         """
@@ -99,7 +102,7 @@ class Platform:
                     billed[request_id] = billed.get(request_id, Decimal(0)) + usd
                 if not cursor:
                     break
-        return billed
+        return {request_id: max(usd, Decimal(0)) for request_id, usd in billed.items()}
 
     def _get(self, path: str, query: dict[str, Any], *, admin: bool = False) -> httpx.Response:
         key = os.environ.get("FAL_ADMIN_KEY", "").strip() if admin and self.is_fal else ""
@@ -115,10 +118,16 @@ class Platform:
         return response
 
 
+def _answer(item: dict[str, Any]) -> dict[str, Any] | None:
+    answer = item.get("json_output")
+    return answer if isinstance(answer, dict) else None
+
+
 def _billing_page(response: httpx.Response) -> tuple[list[tuple[str, Decimal]], str | None]:
     try:
         page = response.json()
-        events = [(str(event["request_id"]), Decimal(str(event["cost_total"]))) for event in page["billing_events"]]
+        found = page["billing_events"]
+        events = [(request_id_of(event), number_in(event["cost_total"], least=-MOST)) for event in found]
         return events, page.get("next_cursor")
-    except (*MALFORMED, ArithmeticError) as error:
+    except MALFORMED as error:
         raise Unreachable(f"fal's billing events could not be read ({name_of(error)}).") from None

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,16 @@ def key_of(**facts: Any) -> str:
     """Hex sha256 of a canonical JSON of ``facts``: the same facts give the same key on every machine."""
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # a folder cannot be opened there, and a rename is written down by the journal
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class MediaStore:
@@ -51,17 +62,23 @@ class MediaStore:
         return path
 
     def put(self, source: Path, suffix: str = "") -> str:
-        """Move a finished file into the store (it must be on the same disk: see `workshop`); returns its sha256."""
+        """Move a finished file into the store (it must be on the same disk: see `workshop`); returns its sha256.
+
+        When it returns the file is on the disk, under its name. A kept copy whose bytes went bad gives way.
+        """
         sha256 = sha256_of(source)
-        if (kept := self.path(sha256)) is not None:
+        kept = self.path(sha256)
+        if kept is not None and sha256_of(kept) == sha256:
             source.unlink()
-            return kept.stem
-        home = self.folder / sha256[:2] / f"{sha256}{suffix or source.suffix}"
+            return sha256
+        home = kept or self.folder / sha256[:2] / f"{sha256}{suffix or source.suffix}"
         home.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb+") as file:
             os.fsync(file.fileno())
         source.chmod(0o444)  # its readable names are links to it: an editor must not write through them
         os.replace(source, home)
+        _fsync_folder(home.parent)  # the new name is written down by the folder, not by the file
+        _fsync_folder(self.folder)  # and a new folder's by the one above
         return sha256
 
     @contextlib.contextmanager

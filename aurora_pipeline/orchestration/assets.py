@@ -119,8 +119,7 @@ def aurora_videos(
     """
     with in_plain_words(context, blames="all_videos_made"):
         job = aurora.job(context, max_usd=config.max_usd)
-        quote = aurora.stages.quote_campaign(job)
-        aurora.assert_affordable(job.settings, quote)
+        quote = aurora.affordable(job.settings, aurora.stages.quote_campaign(job))
         table = aurora.stages.aurora_videos(job, approved=quote)
         _assert_something_came(context, aurora, table, needs="tts_audio", cost=KEPT, waiting=aurora.waiting(job, quote))
     versions = (f"{row.fingerprint} {row.sha256}" for row in table.rows)

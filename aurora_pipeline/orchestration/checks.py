@@ -22,7 +22,7 @@ from ..said import counted, dollars, expected
 from ..script_table import Campaign, DeliverySettings, Script
 from ..stage_tables import Failure, by_clip, read_failures, read_rows
 from ..tts_audio import Speech
-from ..tts_audio.listening import QUIETEST_RMS
+from ..tts_audio.findings import QUIETEST_RMS
 from . import metadata as show
 from .assets import aurora_videos, deliverables, script_table, tts_audio
 from .partitions import campaigns
@@ -88,7 +88,7 @@ def within_budget(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePar
         quote = aurora.stages.quote_campaign(job)
         campaign = aurora.read_campaign(job.settings, job.campaign)
         job.settings.assert_may_spend(campaign.budget_usd)
-        aurora.assert_affordable(job.settings, quote)
+        quote = aurora.affordable(job.settings, quote)
     except AuroraError as error:
         return show.check_result(scrub(str(error)), passed=False)
     if quote.provider == "studio":
@@ -100,9 +100,9 @@ def _as_bought(quote: "Quote", waiting: Waiting | None, stopped: Sequence[str]) 
     """Clips that are held back are a warning: the run goes on with the others. So is a stop that stops nothing yet."""
     price = f"{counted(len(quote.to_buy), 'clip')} to buy for {expected(quote.usd, quote.reserve_usd)}"
     sentence = f"{price}; left are {left_in_words(quote)}."
-    unfit = [clip for clip in quote.held if clip.standing == "unfit"]
+    unfit = [clip for clip in quote.held if clip.standing in ("unfit", "held back")]
     held = [f"Buying is stopped: {why}" for why in stopped] + ([waiting.sentence] if waiting else [])
-    held += [f"{clip.clip_id} is not bought: {clip.why}." for clip in unfit[:3]]
+    held += [f"{clip.clip_id} is not bought: {clip.why.removesuffix('.')}." for clip in unfit[:3]]
     held += [f"{counted(len(unfit) - 3, 'more clip')} cannot be bought either."] if len(unfit) > 3 else []
     said = scrub(" ".join([sentence, *held]))
     return show.check_result(said, passed=not held, is_warning=bool(held), metadata=show.quoted(quote))

@@ -62,11 +62,10 @@ def _has_approvals(settings: Settings, campaign: str) -> bool:
     return False
 
 
-def _assert_affordable(settings: Settings, quote: "Quote") -> None:
-    from ..aurora_videos.affordable import assert_affordable
-    from ..aurora_videos.ledger import open_ledger
+def _affordable(settings: Settings, quote: "Quote") -> "Quote":
+    from ..aurora_videos.affordable import affordable
 
-    assert_affordable(open_ledger(settings.ledger), quote)
+    return affordable(settings, quote)
 
 
 def _why_stopped(settings: Settings) -> tuple[str, ...]:
@@ -94,7 +93,7 @@ class Aurora:
     reconcile_bills: Callable[[Settings], "Reconciled"] = pipeline.reconcile_bills
     bills_to_reconcile: Callable[[Settings], int] = pipeline.bills_to_reconcile
     has_approvals: Callable[[Settings, str], bool] = _has_approvals
-    assert_affordable: Callable[[Settings, "Quote"], None] = _assert_affordable
+    affordable: Callable[[Settings, "Quote"], "Quote"] = _affordable
     why_stopped: Callable[[Settings], tuple[str, ...]] = _why_stopped
 
     def job(self, context: dg.AssetExecutionContext, *, max_usd: float | None = None) -> Job:

@@ -1,8 +1,9 @@
 """All charges of the last hours beside the provider's records -> one row each, and what the ledger then believes.
 
-The ledger follows the billing record both ways, so that a budget never believes less than the bill. A held charge is
-never freed here: only a person says that something was not billed. What is billed although the model refused it is
-spent (`Ledger.settle_without_video`).
+The ledger follows the billing record both ways: up at once, so that a budget never believes less than the bill, and
+down only `BILLED_WITHIN` after the settlement, since events come late and one by one. A held charge is never freed
+here: only a person says that something was not billed. What is billed although the model refused it is spent
+(`Ledger.settle_without_video`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from decimal import Decimal
 from ...errors import SpendRefused
 from ...gear.fal_platform import Platform
 from ...gear.media_store import MediaStore
+from ...models import read_models
 from ...settings import Settings
 from ..ledger import Ledger, open_ledger
-from ..ledger_tables import CLOSED
+from ..ledger_tables import CLOSED, HOLDS_MONEY, UNFINISHED
 from ..records import Charge
 from . import kept
 from .evidence import Evidence, Listed, bills_of, listed_requests, stored_file
 from .records import Reconciled, Reconciliation, in_order
 from .verdicts import BILLED_WITHIN, last_moment, reconciliation, unknown_request
 
-OPEN_STATES = ("sending", "unknown", "rejected", "accepted", "completed", "stored")  # looked at whatever their age
 ALL = timedelta.max
 
 
@@ -38,8 +39,9 @@ class Window:
 def reconcile_bills(settings: Settings, window: Window | None = None) -> Reconciled:
     """Compare with fal, or with the local studio, whichever the settings name; the rows are kept in the ledger.
 
-    Raises `SpendRefused` without a key for fal and `Unreachable` when the provider's list cannot be read: then nothing
-    was changed.
+    What a dead run left behind is taken to its end first (see `sweep`), whether or not a row asks for it still. Raises
+    `SpendRefused` without a key for fal and `Unreachable` when the provider's list cannot be read: then no bill was
+    changed.
     """
     window, ledger = window or Window(), open_ledger(settings.ledger)
     if settings.provider == "fal" and not settings.fal_key_is_set:
@@ -51,21 +53,36 @@ def reconcile_bills(settings: Settings, window: Window | None = None) -> Reconci
         return Reconciled(settings.provider)
     from ...gear.fal import connect
     from ..render import provider_url
+    from ..sweep import sweep
 
     with provider_url(settings) as base_url:
-        return compare(settings, ledger, connect(base_url).platform, window)
+        fal = connect(base_url)
+        sweep(settings, ledger, fal, ledger.left_behind(settings.provider))
+        return compare(settings, ledger, fal.platform, window)
 
 
 def due_charges(ledger: Ledger, provider: str, window: Window, *, at: datetime) -> list[Charge]:
-    """What is to be compared: the window's charges, those still open, and those whose bill had not come yet."""
-    waiting = {row.subject for row in kept.kept(ledger) if row.verdict == "not billed yet"}
+    """What is to be compared: the window's charges, those still open, and those whose bill had not come as a whole."""
+    known = {row.subject: row for row in kept.kept(ledger)}
     return [
         charge
         for charge in ledger.charges(campaign=window.campaign)
         if charge.provider == provider
         and was_sent(charge)
-        and (charge.state in OPEN_STATES or charge.charge_id in waiting or at - last_moment(charge) <= window.since)
+        and (
+            charge.state in HOLDS_MONEY  # whatever its age
+            or _is_waiting(known.get(charge.charge_id), charge)
+            or at - last_moment(charge) <= window.since
+        )
     ]
+
+
+def _is_waiting(known: Reconciliation | None, charge: Charge) -> bool:
+    """True until its whole bill has come: what was believed beyond it is given back only then."""
+    if known is None:
+        return False
+    believed = charge.billed_usd or Decimal(0)
+    return known.verdict == "not billed yet" or (known.event_usd is not None and known.event_usd < believed)
 
 
 def was_sent(charge: Charge) -> bool:
@@ -103,8 +120,10 @@ class _Comparison:
 
     # ---- whose request is it
     def _listed(self, platform: Platform) -> list[Listed]:
+        models = read_models(self.settings.models)
         endpoints = sorted({charge.endpoint for charge in self.all_charges})
-        return listed_requests(platform, endpoints, since=self._begin())
+        fields = {endpoint: models.audio_field(endpoint) for endpoint in endpoints}
+        return listed_requests(platform, fields, since=self._begin())
 
     def _begin(self) -> datetime:
         """The oldest moment that matters: of the window, and of the oldest charge that is due."""
@@ -146,7 +165,7 @@ class _Comparison:
         request_id = self._request_id(charge)
         event = self.bills.get(request_id) if request_id else None
         charge = self._believed(charge, event)
-        is_open = charge.state in OPEN_STATES and charge.state != "rejected"
+        is_open = charge.state in UNFINISHED
         return Evidence(
             charge=charge,
             request_id=request_id,
@@ -163,12 +182,23 @@ class _Comparison:
         if event_usd is None:
             return charge
         factor, after = self.settings.bill_factor, None
-        if charge.state == "rejected" and event_usd > 0:
+        if event_usd > 0 and (charge.state == "rejected" or self._is_left_lying(charge)):
             after = self.ledger.settle_without_video(charge.charge_id, usd=event_usd, breaker_factor=factor)
-        elif charge.state in ("settled", *CLOSED):
+        elif charge.state in ("settled", *CLOSED) and not self._is_too_early(charge, event_usd):
             after = self.ledger.correct_bill(charge.charge_id, usd=event_usd, breaker_factor=factor)
         self.corrected += after is not None
         return after or charge
+
+    def _is_too_early(self, charge: Charge, event_usd: Decimal) -> bool:
+        """The rest of a young bill may still come; until then a budget must not give its money away."""
+        is_young = self.now - last_moment(charge) < BILLED_WITHIN
+        return is_young and event_usd < (charge.billed_usd or Decimal(0))
+
+    def _is_left_lying(self, charge: Charge) -> bool:
+        """Accepted so long ago, fetched by nobody: when it is billed, its money is spent whatever becomes of it."""
+        is_old = self.now - last_moment(charge) >= BILLED_WITHIN
+        is_open = charge.state in ("accepted", "completed") and is_old
+        return is_open and self.ledger.recovery(charge.charge_id).owner_is_gone
 
     def _stranger(self, listed: Listed) -> Reconciliation:
         is_ours = listed.is_sent_as_we_send or any(listed in requests for requests in self.found.values())

@@ -60,20 +60,24 @@ class Evidence:
     checked_at: datetime
 
 
-def listed_requests(platform: Platform, endpoints: Sequence[str], *, since: datetime) -> list[Listed]:
-    """Every request to these endpoints that was sent since, each once. Raises `Unreachable`."""
+def listed_requests(platform: Platform, fields: Mapping[str, str], *, since: datetime) -> list[Listed]:
+    """Every request to these endpoints that was sent since, each once. Raises `Unreachable`.
+
+    ``fields`` is what each endpoint calls the audio it is sent.
+    """
     found: dict[str, Listed] = {}
-    for endpoint in endpoints:
+    for endpoint, field in fields.items():
         for item in platform.requests(endpoint, since=since - LISTING_WINDOW):
-            listed = _listed(endpoint, item)
+            listed = _listed(endpoint, field, item)
             found[listed.request_id] = listed
     return list(found.values())
 
 
-def _listed(endpoint: str, item: Mapping[str, Any]) -> Listed:
+def _listed(endpoint: str, field: str, item: Mapping[str, Any]) -> Listed:
     sent = item.get("json_input")
-    audio_url = sent.get("audio_url") if isinstance(sent, dict) else None
-    return Listed(str(item["request_id"]), endpoint, audio_url and str(audio_url), _moment(item.get("sent_at")))
+    audio_url = sent.get(field) if isinstance(sent, dict) else None
+    is_told = isinstance(audio_url, str) and audio_url
+    return Listed(str(item["request_id"]), endpoint, str(audio_url) if is_told else None, _moment(item.get("sent_at")))
 
 
 def _moment(text: object) -> datetime | None:

@@ -28,7 +28,7 @@ def keep(ledger: Ledger, rows: Sequence[Reconciliation]) -> None:
 def kept(ledger: Ledger, *, campaign: str | None = None) -> list[Reconciliation]:
     """The latest row of every subject; with ``campaign`` its own, and requests that belong to no campaign."""
     wanted = sa.true() if campaign is None else (table.c.campaign == campaign) | table.c.campaign.is_(None)
-    with ledger.transaction() as db:
+    with ledger.reading() as db:
         rows = db.execute(sa.select(*_COLUMNS).where(wanted).order_by(table.c.subject))
         return [Reconciliation(*row) for row in rows]
 
@@ -37,7 +37,7 @@ def audio_urls(ledger: Ledger, charge_ids: Sequence[str]) -> dict[str, str]:
     """Charge by the URL its speech was uploaded to: how a request on the list is known to be a charge's."""
     found: dict[str, str] = {}
     columns = (charges.c.audio_url, charges.c.charge_id)
-    with ledger.transaction() as db:
+    with ledger.reading() as db:
         for first in range(0, len(charge_ids), MOST_PARAMETERS):
             some = charges.c.charge_id.in_(charge_ids[first : first + MOST_PARAMETERS])
             where = some & charges.c.audio_url.is_not(None)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from ...price_book import billed_seconds
 from ...said import dollars
-from ..ledger_tables import CLOSED
+from ..ledger_tables import CLOSED, IN_DOUBT
 from ..records import Charge
 from .evidence import Evidence, Listed
 from .records import UNRECORDED, Reconciliation
@@ -65,7 +65,7 @@ def judge(seen: Evidence) -> Verdict:
         return _Said(seen).without_video()
     if charge.state == "settled":
         return _Said(seen).settled()
-    return _Said(seen).in_doubt() if charge.state in ("sending", "unknown") else _Said(seen).under_way()
+    return _Said(seen).in_doubt() if charge.state in IN_DOUBT else _Said(seen).under_way()
 
 
 def unknown_request(
@@ -117,8 +117,8 @@ class _Said:
             return self._more(bill, expected)
         if (verdict := self._file(expected)) is not None:
             return verdict
-        if bill is not None and expected - bill > DUST_USD:
-            return self._less(bill, expected)
+        if bill is not None and (verdict := self._below(bill, expected)) is not None:
+            return verdict
         if not self.seen.is_bill_readable:
             told = "its units and the file agree" if bill is not None else "the file agrees"
             return "not readable", (
@@ -140,6 +140,18 @@ class _Said:
         return "billed more", (
             f"{self._bill(bill)}, {dollars(bill - expected)} more than {self._seconds()} come to; ask about it, and "
             f"correct data/price_book.csv if the price changed. {self._counted()}"
+        )
+
+    def _below(self, bill: Decimal, expected: Decimal) -> Verdict | None:
+        believed = max(expected, self.charge.billed_usd or Decimal(0))
+        if self.seen.is_bill_readable and self.is_young and believed - bill > DUST_USD:
+            return self._so_far(bill, believed)
+        return self._less(bill, expected) if expected - bill > DUST_USD else None
+
+    def _so_far(self, bill: Decimal, believed: Decimal) -> Verdict:
+        return "not billed yet", (
+            f"{self.begin} has billed {dollars(bill)} of {dollars(believed)} for {self.clip} so far ({self.request}); "
+            f"records come late, and it is looked at again. {self._counted()}"
         )
 
     def _less(self, bill: Decimal, expected: Decimal) -> Verdict:

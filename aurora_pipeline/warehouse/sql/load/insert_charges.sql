@@ -67,9 +67,9 @@ ON CONFLICT (charge_id) DO UPDATE SET
 -- are compared, because a clock can be set back. A free draft may be voided after it was settled, never the reverse.
 WHERE
     list_position(
-        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
+        ['reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
         excluded.state
     ) >= list_position(
-        ['planned', 'reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
+        ['reserved', 'sending', 'unknown', 'accepted', 'completed', 'stored', 'rejected', 'settled', 'refused', 'voided'],
         charges.state
     )

@@ -10,7 +10,7 @@ CREATE TABLE charges (
     run_id VARCHAR NOT NULL,  -- run that bought it
     endpoint VARCHAR NOT NULL,  -- model that was asked
     resolution VARCHAR NOT NULL,  -- 480p or 720p; decides the price
-    state VARCHAR NOT NULL,  -- planned, reserved, sending, accepted, completed, stored, settled, refused, rejected, voided or unknown
+    state VARCHAR NOT NULL,  -- reserved, sending, accepted, completed, stored, settled, refused, rejected, voided or unknown
     request_id VARCHAR,  -- the provider's name of the request; NULL until it was accepted
     audio_seconds DOUBLE NOT NULL,  -- length of the speech that was sent, seconds
     usd_per_second DECIMAL(18, 6) NOT NULL,  -- price of the moment, US dollars a billed second
@@ -27,7 +27,7 @@ CREATE TABLE charges (
     sent_at TIMESTAMP,  -- UTC; NULL until sent
     accepted_at TIMESTAMP,  -- UTC; NULL until accepted
     settled_at TIMESTAMP,  -- UTC; NULL until settled
-    day DATE NOT NULL,  -- UTC day it was planned
+    day DATE NOT NULL,  -- UTC day it was reserved
     inputs JSON,  -- what the clip was made from, part by part: how a later quote says what changed; NULL for charges of older versions
     reported_usd DECIMAL(18, 6),  -- the provider's units at its own unit price, US dollars; NULL when it named neither
     bill_source VARCHAR,  -- whose word billed_usd is: measured (seconds at our price), reported (its units) or event (its billing record); NULL until settled
