@@ -1,7 +1,9 @@
 """data/price_book.csv -> Price.  Dated prices with their sources; a missing or stale price is a refusal, never $0.
 
 Prices of a model change and pages disagree (reference/fal_contract.md, finding 4), so a price is a row with the day it
-starts, the day we stop trusting it, and where it was read. Limit: units other than ``second`` are refused.
+starts, the day we stop trusting it, and where it was read. A model is billed by one unit (`UNITS`); who asks says by
+which it reckons, and a row by any other unit is refused. Limit: what cannot be bounded before it is bought, such as a
+``compute_second``, is no unit here.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from .gear import strict_csv
 COLUMNS = strict_csv.Columns(
     ("endpoint", "resolution", "unit", "usd_per_unit", "valid_from", "expires_on", "source"), ("note",)
 )
+SECOND = "second"
+# What we can count before we buy: of a video, of a text (in code points), of a recording.
+UNITS = (SECOND, "minute", "character", "1000_characters")
+ANY_RESOLUTION = "any"  # what the book says of a model that has no resolution
 
 
 def billed_seconds(seconds: float) -> int:
@@ -31,7 +37,10 @@ def billed_seconds(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Price:
-    """What one second of one resolution costs at one endpoint from ``valid_from``, trusted until ``expires_on``."""
+    """What one ``unit`` of one resolution costs at one endpoint from ``valid_from``, trusted until ``expires_on``.
+
+    ``usd_per_second`` is US dollars of one unit, whatever the unit is: it bears the name of the first there was.
+    """
 
     endpoint: str
     resolution: str
@@ -39,6 +48,19 @@ class Price:
     valid_from: date
     expires_on: date
     source: str
+    unit: str = SECOND
+
+    @property
+    def usd_per_unit(self) -> Decimal:
+        """US dollars of one ``unit``."""
+        return self.usd_per_second
+
+    def usd(self, units: Decimal | int) -> Decimal:
+        """US dollars of so many units, exactly. ValueError for what is no number of units."""
+        count = Decimal(units)
+        if not count.is_finite() or count < 0:
+            raise ValueError(f"{units} units cannot be billed")
+        return count * self.usd_per_unit
 
     def is_expired(self, on: date) -> bool:
         """True after ``expires_on``, whose own day still counts."""
@@ -61,28 +83,44 @@ class PriceBook:
     file: str
     rows: tuple[PriceRow, ...]
 
-    def price(self, endpoint: str, resolution: str, *, on: date, allow_expired: bool = False) -> Price:
+    def price(
+        self,
+        endpoint: str,
+        resolution: str = ANY_RESOLUTION,
+        *,
+        on: date,
+        unit: str = SECOND,
+        allow_expired: bool = False,
+    ) -> Price:
         """The price in force on a day. Where sources we still trust disagree, the dearest: only a bill can decide.
 
-        Raises `PriceUnknown` when there is none, its unit is not ``second``, or all have expired (``allow_expired``
-        is for free drafts, which only say what they would have cost: then the newest counts).
+        Raises `PriceUnknown` when there is none, it is by another unit than ``unit`` (one of `UNITS`), or all have
+        expired (``allow_expired`` is for free drafts, which only say what they would have cost: then the newest
+        counts).
         """
         rows = self._begun(endpoint, resolution, on)
-        row = max(rows, key=_valid_from)
-        is_expired = row.price.is_expired(on)  # an older row does not come back when the newest is no longer trusted
-        if not is_expired:
-            row = max((other for other in rows if not other.price.is_expired(on)), key=_usd_per_unit)
-        if row.unit != "second":
-            raise PriceUnknown(
-                f"{self.file} line {row.line} prices {endpoint} {resolution} by the '{row.unit}'; only prices by the "
-                f"'second' can be reserved safely. Add a row with unit 'second'. Nothing was spent."
-            )
+        newest = max(rows, key=_valid_from)
+        is_expired = newest.price.is_expired(on)  # no older row comes back when the newest is no longer trusted
+        trusted = [newest] if is_expired else [row for row in rows if not row.price.is_expired(on)]
+        for row in trusted:
+            self._assert_unit(row, unit)
+        row = max(trusted, key=_usd_per_unit)
         if is_expired and not allow_expired:
             raise PriceUnknown(
                 f"The price of {endpoint} {resolution} ({self.file} line {row.line}) was trusted until "
                 f"{row.price.expires_on}; look it up again and add a row with a later expires_on. Nothing was spent."
             )
         return row.price
+
+    def _assert_unit(self, row: PriceRow, unit: str) -> None:
+        """Dollars of different units cannot be compared, and what is not counted cannot be reserved."""
+        if row.unit == unit and unit in UNITS:
+            return
+        wanted = unit if unit in UNITS else "' or '".join(UNITS)
+        raise PriceUnknown(
+            f"{self.file} line {row.line} prices {row.price.endpoint} {row.price.resolution} by the '{row.unit}'; only "
+            f"prices by the '{wanted}' can be reserved safely. Add a row with unit '{wanted}'. Nothing was spent."
+        )
 
     def _begun(self, endpoint: str, resolution: str, on: date) -> list[PriceRow]:
         rows = [row for row in self.rows if (row.price.endpoint, row.price.resolution) == (endpoint, resolution)]
@@ -97,7 +135,7 @@ class PriceBook:
 
 
 def _usd_per_unit(row: PriceRow) -> Decimal:
-    return row.price.usd_per_second
+    return row.price.usd_per_unit
 
 
 def _valid_from(row: PriceRow) -> date:
@@ -136,7 +174,7 @@ def _row(row: strict_csv.CsvRow, *, file: str, problems: list[Problem]) -> Price
     problems.extend(wrong)
     if wrong or usd is None or valid_from is None or expires_on is None:
         return None
-    price = Price(cells["endpoint"], cells["resolution"], usd, valid_from, expires_on, cells["source"])
+    price = Price(cells["endpoint"], cells["resolution"], usd, valid_from, expires_on, cells["source"], cells["unit"])
     return PriceRow(price, cells["unit"], row.line)
 
 

@@ -107,6 +107,65 @@ def test_a_unit_other_than_the_second_is_a_refusal(book, allow_expired):
         prices.price("a/b", "720p", on=date(2026, 1, 1), allow_expired=allow_expired)
 
 
+def test_a_price_by_another_unit_is_found_by_who_reckons_by_it(book):
+    prices = book("a/b,any,1000_characters,0.05,2026-01-01,2027-01-01,page,")
+
+    price = prices.price("a/b", on=date(2026, 1, 1), unit="1000_characters")
+
+    assert (price.unit, price.usd_per_unit, price.usd(Decimal("0.15"))) == (
+        "1000_characters",
+        Decimal("0.05"),
+        Decimal("0.0075"),
+    )
+    with pytest.raises(PriceUnknown) as refused:
+        prices.price("a/b", on=date(2026, 1, 1))
+    assert str(refused.value) == (
+        "data/price_book.csv line 2 prices a/b any by the '1000_characters'; only prices by the 'second' can be "
+        "reserved safely. Add a row with unit 'second'. Nothing was spent."
+    )
+
+
+@pytest.mark.parametrize("unit", ["compute_second", "megapixel", ""])
+def test_a_unit_that_cannot_be_bounded_prices_nothing_even_when_it_is_asked_for(book, unit):
+    prices = book(f"a/b,any,{unit or 'second'},0.05,2026-01-01,2027-01-01,page,")
+
+    with pytest.raises(PriceUnknown, match="only prices by the 'second' or 'minute' or 'character' or '1000_char"):
+        prices.price("a/b", on=date(2026, 1, 1), unit=unit)
+
+
+def test_trusted_prices_by_two_units_cannot_be_compared_and_an_expired_one_does_not_count(book):
+    both = ("a/b,any,second,0.05,2026-01-01,2027-01-01,page,", "a/b,any,minute,9,2026-02-01,2027-01-01,page,")
+
+    with pytest.raises(PriceUnknown, match="line 2 prices a/b any by the 'second'; only prices by the 'minute'"):
+        book(*both).price("a/b", on=date(2026, 3, 1), unit="minute")
+    gone = (both[0].replace("2027", "2026"), both[1])
+    assert book(*gone).price("a/b", on=date(2026, 3, 1), unit="minute").usd(2) == 18
+
+
+@pytest.mark.parametrize("units", [Decimal(-1), Decimal("NaN"), Decimal("Infinity")])
+def test_what_is_no_number_of_units_costs_nothing_that_could_be_told(book, units):
+    price = book("a/b,720p,second,0.10,2026-01-01,2027-01-01,page,").price("a/b", "720p", on=date(2026, 1, 1))
+
+    with pytest.raises(ValueError, match="units cannot be billed"):
+        price.usd(units)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "resolution", "usd"),
+    [
+        (AURORA, "480p", "0.10"),
+        (AURORA, "720p", "0.14"),
+        ("fal-ai/kling-video/ai-avatar/v2/standard", "any", "0.0562"),
+        ("veed/fabric-1.0", "480p", "0.08"),
+        ("veed/fabric-1.0", "720p", "0.15"),
+    ],
+)
+def test_videos_cost_what_they_cost_before_there_was_speech(endpoint, resolution, usd):
+    price = read_price_book(SHIPPED).price(endpoint, resolution, on=date(2026, 11, 23))
+
+    assert (price.usd_per_second, price.unit) == (Decimal(usd), "second")
+
+
 def test_every_problem_of_a_malformed_book_is_told_with_its_line(book):
     with pytest.raises(BadInput) as caught:
         book(

@@ -24,7 +24,7 @@ from ..errors import AuroraError, StudioFailed
 from .app import Plan, assemble
 from .parts import Studio
 from .scenario import Scenario, read_scenario
-from .terms import Retention
+from .terms import LONGEST_SECONDS, Retention
 from .webhooks import DELAYS
 
 CLOSING_SECONDS = 3
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, help="videos rendered at the same time (default 2)")
     parser.add_argument("--exit-when-unused", action="store_true", help="stop by itself when nobody holds a lease")
     parser.add_argument("--instant", action="store_true", help="still DRAFT cards at next to no CPU: for load tests")
-    parser.add_argument("--latency", type=float, default=0.0, help="with --instant: seconds a request takes")
+    parser.add_argument("--latency", type=_seconds, default=0.0, help="with --instant: seconds a request takes")
     parser.add_argument("--concurrency", type=int, help="with --instant: at the same time (default --workers)")
     parser.add_argument("--scenario", type=Path, help="YAML file of faults to inject (see studio/scenario.py)")
     parser.add_argument(
@@ -113,12 +113,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < LONGEST_SECONDS:  # NaN too
+        raise argparse.ArgumentTypeError(f"'{text}' are no seconds; write a number that is not negative")
+    return seconds
+
+
 def _delays(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(",") if part)
+    return tuple(_seconds(part) for part in text.split(",") if part)
 
 
 def _three_seconds(text: str) -> Retention:
-    stored, unstored, large = map(float, text.split(","))
+    if text.count(",") != 2:
+        raise argparse.ArgumentTypeError(f"'{text}' are not three numbers of seconds; write them as 60,30,10")
+    stored, unstored, large = map(_seconds, text.split(","))
     return Retention(stored, unstored, large)
 
 

@@ -42,11 +42,27 @@ def status(book: Book, request: Request, way_in: WayIn, *, logs: list[dict[str, 
 
 def output(book: Book, request: Request, way_in: WayIn) -> dict[str, Any]:
     """The model's answer. Raises `NoFile`."""
+    if request.answer is not None and not request.answer.file_path:
+        return request.answer.body
     file = book.files.file(request.video or "")
     if file is None:
         raise NoFile(request.request_id)
-    video = {"file_name": file.name, "content_type": file.content_type, "url": way_in.url(CDN, address(file))}
-    return {"video": video}
+    facts = {"file_name": file.name, "content_type": file.content_type, "url": way_in.url(CDN, address(file))}
+    if request.answer is None:
+        return {"video": facts}
+    parent, _, name = request.answer.file_path.rpartition(".")
+    if parent and name == "url":
+        return placed(request.answer.body, parent, facts)
+    return placed(request.answer.body, request.answer.file_path, facts["url"])
+
+
+def placed(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of ``body`` with ``value`` under a dotted path; objects that are there are added to."""
+    name, _, rest = path.partition(".")
+    there = body.get(name) if isinstance(body.get(name), dict) else {}
+    if rest:
+        return {**body, name: placed(there or {}, rest, value)}
+    return {**body, name: {**value, **(there or {})} if isinstance(value, dict) else value}
 
 
 def payload(book: Book, request: Request, way_in: WayIn) -> dict[str, Any] | None:

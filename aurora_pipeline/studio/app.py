@@ -16,7 +16,9 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.security import APIKeyHeader
 
 from .. import __version__
+from ..models import Model
 from . import fault_routes, platform_routes, queue_routes, storage_routes
+from .asked import json_schema as sound_schema
 from .book import Book
 from .breaking import Breaking, Dated, Drop
 from .faults import Faults
@@ -24,9 +26,10 @@ from .gate import Gate
 from .instant import Cards, InstantWorker
 from .jobs import Jobs
 from .leases import Leases
-from .models import document
+from .models import Documented, document
+from .models import json_schema as video_schema
 from .parts import Studio, TheStudio
-from .pricing import Prices
+from .pricing import Prices, Served
 from .renderer import Renderer, Worker
 from .scenario import Scenario
 from .storage import Files
@@ -100,8 +103,13 @@ def assemble(plan: Plan) -> FastAPI:
     for routes in (queue_routes.router, queue_routes.run_router, storage_routes.router, platform_routes.router, router):
         app.include_router(routes)
     app.include_router(fault_routes.router)
-    document(app, prices.served)
+    document(app, lambda: map(_documented, prices.everything()))
     return app
+
+
+def _documented(model: Served) -> Documented:
+    schema = video_schema(model) if isinstance(model, Model) else sound_schema(model)
+    return Documented(model.name, model.endpoint, schema)
 
 
 def _studio(plan: Plan, book: Book, prices: Prices, faults: Faults) -> Studio:
@@ -110,7 +118,15 @@ def _studio(plan: Plan, book: Book, prices: Prices, faults: Faults) -> Studio:
     bench.mkdir(parents=True)
     files = Files(plan.folder / "files", book.files)
     workers = _renderers(plan)
-    jobs = Jobs(book=book, files=files, prices=prices, workers=workers, bench=bench, faults=faults)
+    jobs = Jobs(
+        book=book,
+        files=files,
+        prices=prices,
+        workers=workers,
+        bench=bench,
+        faults=faults,
+        instant_seconds=plan.instant_seconds,
+    )
     key = SigningKey.of(plan.folder / "webhook_key.pem")
     outbox = Outbox(book, key, news=jobs.webhooks, delays=plan.webhook_delays, faults=faults)
     return Studio(book=book, files=files, prices=prices, jobs=jobs, leases=Leases(), faults=faults, outbox=outbox)

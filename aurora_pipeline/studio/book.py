@@ -14,11 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from ..price_book import SECOND
 from .book_tables import as_moment, as_text, now, open_tables
 from .deliveries import Deliveries
 from .file_book import FileBook
 from .pricing import Bill
 from .refusals import Refusal
+from .spoken_book import SpokenBook
 from .terms import Retention, Terms
 
 State = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
@@ -29,14 +31,23 @@ REQUEST = (
 )
 BILL = (
     "INSERT INTO bills (request_id, resolution, video_seconds, billable_seconds, usd_per_second, usd, price_source, "
-    "at, unit_price, billable_units) VALUES (:request_id, :resolution, :video_seconds, :billable_seconds, "
-    ":usd_per_second, :usd, :price_source, :at, :unit_price, :billable_units)"
+    "at, unit_price, billable_units, unit) VALUES (:request_id, :resolution, :video_seconds, :billable_seconds, "
+    ":usd_per_second, :usd, :price_source, :at, :unit_price, :billable_units, :unit)"
 )
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A result as its model words it. ``file_path`` is the dotted path its file's URL is put at; empty without one."""
+
+    file_path: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Request:
-    """One queue request. ``video`` is the file id of its result; ``refusal`` its answer when it failed.
+    """One queue request. ``video`` is the file id of its result (a video, or a voice); ``refusal`` its answer when it
+    failed. ``answer`` is what its result says beside the file, where that is no video: see `Answer`.
 
     ``attempts`` counts the runners that it was given to; ``expires_at`` is when its result is gone.
     """
@@ -54,6 +65,7 @@ class Request:
     terms: Terms
     attempts: int
     expires_at: datetime | None
+    answer: Answer | None = None
 
     @property
     def has_expired(self) -> bool:
@@ -107,6 +119,7 @@ class Book:
         self._unwritten_logs: list[tuple[str, str, str, str]] = []
         self.files = FileBook(self._db)
         self.deliveries = Deliveries(self._db)
+        self.spoken = SpokenBook(self._db)
 
     def close(self) -> None:
         self._write_logs()
@@ -190,14 +203,14 @@ class Book:
         ).fetchone()
         return int(found[0])
 
-    def complete(self, request_id: str, video: str, bill: Bill | None) -> None:
+    def complete(self, request_id: str, video: str | None, bill: Bill | None, answer: Answer | None = None) -> None:
         """Result and bill in one transaction: neither without the other, and never two bills.
 
-        Without a bill only when a scenario says so.
+        Without a bill only when a scenario says so. ``video`` is the file of the result, where there is one.
         """
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._end(request_id, video=video)
+            self._end(request_id, video=video, answer=answer)
             self._charge(request_id, bill)
 
     def fail(self, request_id: str, refusal: Refusal, bill: Bill | None = None) -> None:
@@ -214,16 +227,24 @@ class Book:
         facts |= {name: str(facts[name]) for name in ("usd_per_second", "usd", "unit_price", "billable_units")}
         self._db.execute(BILL, facts)
 
-    def _end(self, request_id: str, *, video: str | None = None, refusal: Refusal | None = None) -> None:
+    def _end(
+        self,
+        request_id: str,
+        *,
+        video: str | None = None,
+        refusal: Refusal | None = None,
+        answer: Answer | None = None,
+    ) -> None:
         self._write_logs()
+        said = json.dumps(asdict(answer)) if answer else None
         body = json.dumps(refusal.body) if refusal else None
         told = (refusal.status_code, body, refusal.error, refusal.error_type) if refusal else (200, None, None, None)
         at = now()
-        expires_at = self._expires_at(request_id, at, len(body or ""))
+        expires_at = self._expires_at(request_id, at, len(body or said or ""))
         ended = self._db.execute(
-            "UPDATE requests SET state = 'COMPLETED', ended_at = ?, video = ?, expires_at = ?, status_code = ?, "
-            "refusal = ?, error = ?, error_type = ? WHERE request_id = ? AND state <> 'COMPLETED'",
-            (as_text(at), video, as_text(expires_at), *told, request_id),
+            "UPDATE requests SET state = 'COMPLETED', ended_at = ?, video = ?, answer = ?, expires_at = ?, "
+            "status_code = ?, refusal = ?, error = ?, error_type = ? WHERE request_id = ? AND state <> 'COMPLETED'",
+            (as_text(at), video, said, as_text(expires_at), *told, request_id),
         )
         if ended.rowcount:
             self._db.execute(
@@ -233,7 +254,7 @@ class Book:
             )
 
     def _expires_at(self, request_id: str, ended_at: datetime, result_bytes: int) -> datetime:
-        # a video's result names one file and is small; only what a refusal echoes can be large
+        # a video's result names one file and is small; what a refusal echoes, or words and their times, can be large
         is_stored = self.require(request_id).terms.stores_io
         return self.retention.expires_at(ended_at, is_stored=is_stored, result_bytes=result_bytes)
 
@@ -318,6 +339,7 @@ def _request(row: sqlite3.Row) -> Request:
         terms=Terms(**json.loads(row["terms"])),
         attempts=row["attempts"],
         expires_at=as_moment(row["expires_at"]),
+        answer=Answer(**json.loads(row["answer"])) if row["answer"] else None,
     )
 
 
@@ -332,4 +354,5 @@ def _bill(row: sqlite3.Row) -> Bill:
         # bills of the studio's first version knew seconds only
         unit_price=Decimal(row["unit_price"] or row["usd_per_second"]),
         billable_units=Decimal(row["billable_units"] or row["billable_seconds"]),
+        unit=row["unit"] or SECOND,
     )

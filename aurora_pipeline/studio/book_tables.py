@@ -29,12 +29,14 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, expires_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS multiparts (
     upload_id TEXT PRIMARY KEY, file_id TEXT NOT NULL, completed_at TEXT, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS spoken (
+    sha256 TEXT PRIMARY KEY, text TEXT NOT NULL, language TEXT NOT NULL, words TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
     request_id TEXT PRIMARY KEY, url TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_at TEXT, outcome TEXT);
 """
 # What later versions of the studio added; an older file gets it when it is opened.
 ADDED_COLUMNS = {
-    "bills": ("unit_price TEXT", "billable_units TEXT"),
+    "bills": ("unit_price TEXT", "billable_units TEXT", "unit TEXT"),
     "requests": (
         "rank INTEGER NOT NULL DEFAULT 0",
         "start_before TEXT",
@@ -42,6 +44,7 @@ ADDED_COLUMNS = {
         "terms TEXT NOT NULL DEFAULT '{}'",
         "attempts INTEGER NOT NULL DEFAULT 0",
         "expires_at TEXT",
+        "answer TEXT",
     ),
     "files": ("expires_at TEXT",),
 }

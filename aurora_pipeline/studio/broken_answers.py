@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Options = Mapping[str, Any]
@@ -29,6 +29,7 @@ SENTENCES = {
 }
 TYPES = {"nginx": "text/html", "html": "text/html; charset=utf-8", "json": "application/json", "text": "text/plain"}
 EXPIRED = "The result of this request has expired."
+SAFE = "/:%?=&@"  # of an address, in a header
 PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
@@ -92,7 +93,7 @@ def _phrase(status: int) -> str:
 
 def redirected(options: Options, *, path: str, query: str) -> Answer:
     """A redirect, to the same address with a mark in its query unless told otherwise."""
-    there = options["to"] or f"{path}?{query + '&' if query else ''}redirected=1"
+    there = options["to"] or f"{quote(path, safe=SAFE)}?{query + '&' if query else ''}redirected=1"
     plain = other({"status": options["status"], "body": "empty"})
     return plain.with_header("location", there)
 
@@ -207,7 +208,7 @@ def unpriced(content: Any, options: Options) -> Any:  # noqa: ARG001 - every cha
 
 def late_records(content: Any, options: Options) -> Any:
     horizon = datetime.now(UTC) - timedelta(seconds=options["seconds"])
-    return _with_rows(content, lambda rows: [row for row in rows if _when(row) <= horizon])
+    return _with_rows(content, lambda rows: [row for row in rows if (_when(row) or horizon) <= horizon])
 
 
 def repeated(content: Any, options: Options) -> Any:  # noqa: ARG001 - every change takes the same
@@ -215,11 +216,17 @@ def repeated(content: Any, options: Options) -> Any:  # noqa: ARG001 - every cha
 
 
 def _with_rows(content: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
-    return content | {name: change(content[name]) for name in ("items", "billing_events") if name in content}
+    lists = [name for name in ("items", "billing_events") if isinstance(content.get(name), list)]
+    return content | {name: change(content[name]) for name in lists}
 
 
-def _when(row: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(row.get("timestamp") or row["sent_at"])
+def _when(row: Any) -> datetime | None:
+    """When a row was written; None for one that an earlier fault left without a moment."""
+    try:
+        moment = datetime.fromisoformat(row.get("timestamp") or row["sent_at"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 JSON_CHANGES: dict[str, Callable[[Any, Options], Any]] = {

@@ -38,6 +38,7 @@ PLACES = (*WIRE, "render", "webhook")
 WITH_JOB = ("status", "stream", "result", "cancel", "download", "render", "webhook")
 BODIES = ("nginx", "html", "json", "empty", "text")
 LONGEST_SECONDS = 7 * 86_400
+LONGEST_CHANGE_SECONDS = 600  # a video made longer is encoded to its new end
 
 # The result's status of every error a job can end with (reference/fal_contract.md, "Errors").
 TYPED_422 = (
@@ -103,6 +104,10 @@ def seconds(value: Any) -> float:
     return _number(value, 0, LONGEST_SECONDS, "seconds, such as 2.5")
 
 
+def _length(value: Any) -> float:
+    return _number(value, 0, LONGEST_CHANGE_SECONDS, "seconds, such as 1.5")
+
+
 def _skew(value: Any) -> float:
     return _number(value, -LONGEST_SECONDS, LONGEST_SECONDS, "seconds, such as -7200")
 
@@ -151,6 +156,16 @@ def _number(value: Any, least: float, most: float, example: str) -> float:
     if not is_number or not least <= value <= most:
         raise ValueError(f"is {_shown(value)}; write {example} (from {least:g} to {most:g})")
     return float(value)
+
+
+def _header(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not re.fullmatch(r"[ -~]+", value):
+        raise ValueError(f"is {_shown(value)}; write plain ASCII text in quotes, as HTTP headers hold")
+    return value
+
+
+def _address(value: Any) -> str:
+    return _header(_base(value))
 
 
 def _usd(value: Any) -> Decimal:
@@ -213,7 +228,7 @@ BYTES = Option(whole(0), None)
 ANSWERS = tuple(place for place in WIRE if place != "stream")
 JSON_LISTS = ("requests", "billing")
 RENDER, WEBHOOK = ("render",), ("webhook",)
-LENGTH = {"seconds": Option(seconds, 1.0)}
+LENGTH = {"seconds": Option(_length, 1.0)}
 ERROR = {
     "type": Option(one_of(*ERROR_TYPES), "internal_server_error"),
     "message": Option(text, ""),
@@ -243,7 +258,7 @@ KINDS: dict[str, Kind] = {
     "file_gone": Kind(("download",), {"status": Option(one_of(404, 410), 404)}, ends=True),
     "redirect": Kind(
         ANSWERS,
-        {"status": Option(one_of(301, 302, 303, 307, 308), 307), "to": Option(_base, None), "after": NO},
+        {"status": Option(one_of(301, 302, 303, 307, 308), 307), "to": Option(_address, None), "after": NO},
         ends=True,
     ),
     "not_json": Kind(WIRE),
@@ -257,6 +272,7 @@ KINDS: dict[str, Kind] = {
     "never_ends": Kind(RENDER),
     "restart": Kind(RENDER),
     "ignores_cancel": Kind(RENDER),
+    "billed_cancel": Kind(RENDER),
     "shorter": Kind(RENDER, LENGTH),
     "longer": Kind(RENDER, LENGTH),
     "silent": Kind(RENDER),
@@ -269,7 +285,7 @@ KINDS: dict[str, Kind] = {
     "bill": Kind(RENDER, {"factor": Option(_usd, None), "usd": Option(_usd, None)}),
     "not_billed": Kind(RENDER),
     "billed_without_result": Kind(RENDER),
-    "units": Kind(("result",), {"is": Option(text)}),
+    "units": Kind(("result",), {"is": Option(_header)}),
     "price": Kind(
         ("pricing",),
         {"unit_price": Option(_usd, None), "unit": Option(text, None), "currency": Option(text, None)},

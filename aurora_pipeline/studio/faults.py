@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,6 +59,7 @@ class Faults:
         self.seen: Counter[str] = Counter()
         self.injected: deque[Injected] = deque(maxlen=KEPT)
         self._by_job: Counter[tuple[str, str]] = Counter()
+        self._arrived: dict[str, dict[str, int]] = defaultdict(dict)  # the jobs of a place, by when they first came
         self._struck: Counter[int] = Counter()
         if not is_first:
             self.release()
@@ -79,6 +80,7 @@ class Faults:
         self.seen[place] += 1
         if job is not None:
             self._by_job[place, job] += 1
+            self._arrived[place].setdefault(job, len(self._arrived[place]) + 1)
         is_wire = place not in ("render", "webhook")
         if is_wire:
             self.seen["any"] += 1
@@ -91,9 +93,11 @@ class Faults:
             counted = place if place in fault.at else "any" if is_wire and "any" in fault.at else ""
             if not counted or (fault.times is not None and self._struck[fault.rule] >= fault.times):
                 continue
-            number = self._by_job[place, job] if fault.per_job and job else self.seen[counted]
+            whose = job if fault.per_job else None
+            number = self._by_job[place, whose] if whose else self.seen[counted]
             # jobs' names are random: what they are counted by is the order in which they came
-            if fault.strikes(number, counted, seed=self.scenario.seed):
+            line = self._arrived[place][whose] if whose else None
+            if fault.strikes(number, counted, seed=self.scenario.seed, job=line):
                 self._struck[fault.rule] += 1
                 yield Strike(fault, place, number)
                 if KINDS[fault.name].ends:

@@ -110,7 +110,8 @@ def _refuse_image(error_type: str, sentence: str, asked: Arguments, **context: i
 
 def check_speech(path: Path, asked: Arguments) -> float:
     """Seconds of audio. Raises `Refused` for what is not audio, or is shorter or longer than the model takes."""
-    seconds, least, most = _audio_seconds(path, asked), asked.model.min_seconds, asked.model.max_seconds
+    least, most = asked.model.min_seconds, asked.model.max_seconds
+    seconds = sound_seconds(path, asked.model.fields["audio"], asked.audio, most)
     given = round(seconds, 3)
     if most is not None and seconds > most:
         sentence = f"The audio is {seconds:.1f} s long; at most {most:g} s are allowed."
@@ -132,13 +133,17 @@ def _wav_seconds(path: Path) -> float:
         return 0.0
 
 
-def _audio_seconds(path: Path, asked: Arguments) -> float:
+def sound_seconds(path: Path, argument: str, url: str, most: float | None = None) -> float:
+    """Seconds of a sound that was sent as ``argument``; of one longer than ``most``, what its header says.
+
+    Raises `Refused` for what is none.
+    """
     if plain := _wav_seconds(path):
         return plain
     import av
 
     whitelists = {"protocol_whitelist": "file", "format_whitelist": SOUNDS}
-    seconds, most = 0.0, asked.model.max_seconds
+    seconds = 0.0
     try:
         with av.open(f"file:{path}", options=whitelists) as container:
             if most is not None and container.duration and container.duration / av.time_base > most:
@@ -146,15 +151,16 @@ def _audio_seconds(path: Path, asked: Arguments) -> float:
             for frame in container.decode(container.streams.audio[0]):
                 seconds += frame.samples / frame.sample_rate
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise _no_speech(asked) from error
+        raise no_sound(argument, url) from error
     if seconds == 0:
-        raise _no_speech(asked)
+        raise no_sound(argument, url)
     return seconds
 
 
-def _no_speech(asked: Arguments) -> Refused:
+def no_sound(argument: str, url: str) -> Refused:
+    """What cannot be read as a sound."""
     sentence = "The audio could not be read; use WAV, MP3, M4A, OGG or FLAC."
-    return _refuse_audio("unsupported_audio_format", sentence, asked)
+    return refuse("unsupported_audio_format", sentence, argument=argument, value=url)
 
 
 def _refuse_audio(error_type: str, sentence: str, asked: Arguments, **context: float) -> Refused:

@@ -16,12 +16,14 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..gear.probe import probe
+from ..models import Model
 from . import inputs
+from .asked import AskedToHear, AskedToSpeak, read_asked
 from .book import Book, Request
 from .book_tables import now
 from .faults import Faults
@@ -32,6 +34,8 @@ from .refusals import BLAMED_ON, Refusal, Refused, cancelled, internal_error, re
 from .render_faults import Broken, RenderLost, Trouble
 from .renderer import Order, Renderer, RenderRefused, WorkerDied
 from .request_errors import runner_lost, waited_too_long
+from .results import Made, stoppable
+from .sounds import Sounds
 from .storage import Files
 from .terms import Terms
 
@@ -43,21 +47,19 @@ ATTEMPTS = 3
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A finished file, not yet stored; ``seconds`` of its picture as measured."""
-
-    file: Path
-    asked: Arguments
-    seconds: float
-    trouble: Trouble
-
-
 class Jobs:
     """Takes requests in, renders them, answers how they are doing."""
 
     def __init__(
-        self, *, book: Book, files: Files, prices: Prices, workers: Sequence[Renderer], bench: Path, faults: Faults
+        self,
+        *,
+        book: Book,
+        files: Files,
+        prices: Prices,
+        workers: Sequence[Renderer],
+        bench: Path,
+        faults: Faults,
+        instant_seconds: float | None = None,
     ) -> None:
         self.book = book
         self.files = files
@@ -65,12 +67,13 @@ class Jobs:
         self.workers = workers
         self.bench = bench
         self.faults = faults
+        self.sounds = Sounds(book=book, files=files, prices=prices, instant_seconds=instant_seconds)
         self.news = News()
         self.webhooks = News()  # of requests that ended and have one to be sent
         self._deadlines = News()
         self._calls = asyncio.Semaphore(0)  # one for each submit: it wakes one idle worker, not all of them
-        self._renders: dict[str, asyncio.Task[Rendered]] = {}
-        self._deaf: set[str] = set()  # renderings that a scenario makes ignore a cancel
+        self._renders: dict[str, asyncio.Task[Made]] = {}
+        self._troubles: dict[str, Trouble] = {}  # of what is being made
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -110,7 +113,8 @@ class Jobs:
             self._fail(request, cancelled())
             self.news.tell()
             return 200, "OK"
-        if (render := self._renders.get(request.request_id)) and request.request_id not in self._deaf:
+        trouble = self._troubles.get(request.request_id)
+        if (render := self._renders.get(request.request_id)) and not (trouble and trouble.ignores_cancel):
             render.cancel()
         return 202, "CANCELLATION_REQUESTED"
 
@@ -158,7 +162,8 @@ class Jobs:
             loop = asyncio.current_task()
             if loop is not None and loop.cancelling():
                 raise  # the studio stops; the request stays IN_PROGRESS and is put back at the next start
-            self._fail(request, cancelled())
+            trouble = self._troubles.get(request.request_id)
+            self._fail(request, cancelled(), trouble.bill_of_cancel() if trouble else None)
         except RenderLost:
             self._log(request, "the rendering was lost; it waits again", level="ERROR")
             self.book.put_back(request.request_id)
@@ -169,29 +174,38 @@ class Jobs:
         except Exception:  # the queue must outlive any one request; the trace is in the log
             log.exception("%s failed", request.request_id)
             self._fail(request, internal_error("The studio failed; its log says why."))
+        finally:
+            self._troubles.pop(request.request_id, None)
 
-    async def _cancellable(self, request: Request, worker: Renderer, bench: Path) -> Rendered:
-        render = asyncio.create_task(self._render(request, worker, bench))
+    async def _cancellable(self, request: Request, worker: Renderer, bench: Path) -> Made:
+        render = asyncio.create_task(self._make(request, worker, bench))
         self._renders[request.request_id] = render
         try:
             return await render
         finally:
             del self._renders[request.request_id]
-            self._deaf.discard(request.request_id)
 
-    async def _render(self, request: Request, worker: Renderer, bench: Path) -> Rendered:
+    async def _make(self, request: Request, worker: Renderer, bench: Path) -> Made:
         read = self._read(request.endpoint, request.arguments)
         if isinstance(read, Refusal):
             raise Refused(read)
+        if isinstance(read, Arguments):
+            return await self._render(request, read, worker, bench)
+        self._log(request, "speaking" if isinstance(read, AskedToSpeak) else "listening")
+        return await self.sounds.make(read, bench, self._trouble(request))
+
+    def _trouble(self, request: Request) -> Trouble:
+        trouble = self._troubles[request.request_id] = Trouble(self.faults, request.request_id)
+        return trouble
+
+    async def _render(self, request: Request, read: Arguments, worker: Renderer, bench: Path) -> Made:
         self._log(request, "fetching image and audio")
         portrait = await inputs.fetch(read.image, read.model.fields["image"], bench / "portrait", self.files)
         audio = await inputs.fetch(read.audio, read.model.fields["audio"], bench / "audio", self.files)
         await asyncio.to_thread(inputs.check_portrait, portrait, read)
         seconds = await asyncio.to_thread(inputs.check_speech, audio, read)
         self._log(request, f"rendering {seconds:.1f} s of speech at {read.resolution}")
-        trouble = Trouble(self.faults, request.request_id)
-        if trouble.ignores_cancel:
-            self._deaf.add(request.request_id)
+        trouble = self._trouble(request)
         await trouble.begin(lambda: self.prices.bill(read.model, read.resolution, seconds))
         order = Order(portrait, audio, bench / "output.mp4", read.drawn_resolution, request.started_at)
         try:
@@ -199,20 +213,24 @@ class Jobs:
         except RenderRefused as answer:
             raise _blame(answer, read) from answer
         if made is None or trouble.strikes:
-            made = await asyncio.to_thread(trouble.spoil, order.target, _picture_seconds)
-        return Rendered(order.target, read, made, trouble)
+            made = await stoppable(partial(trouble.spoil, order.target, _picture_seconds))
+        bill = self.prices.bill(read.model, read.resolution, made)
+        return Made(order.target, "output.mp4", "video/mp4", bill, trouble, None, f"{bill.billable_seconds} s")
 
-    def _read(self, endpoint: str, arguments: Any) -> Arguments | Refusal:
+    def _read(self, endpoint: str, arguments: Any) -> Arguments | AskedToSpeak | AskedToHear | Refusal:
         model = self.prices.model(endpoint)
         if model is None:  # it was taken out of the table or the price book since
             return internal_error(f"This studio has no model {endpoint} any more.")
-        return read_arguments(model, arguments)
+        return read_arguments(model, arguments) if isinstance(model, Model) else read_asked(model, arguments)
 
-    def _complete(self, request: Request, made: Rendered) -> None:
-        bill = made.trouble.billed(self.prices.bill(made.asked.model, made.asked.resolution, made.seconds))
-        self._log(request, f"done: {bill.billable_seconds} s would have cost ${bill.usd}" if bill else "done: no bill")
-        file = self.files.adopt(made.file, "output.mp4", "video/mp4", request.terms.file_seconds)
-        self.book.complete(request.request_id, file.file_id, bill)
+    def _complete(self, request: Request, made: Made) -> None:
+        bill = made.trouble.billed(made.bill)
+        self._log(request, f"done: {made.what} would have cost ${bill.usd}" if bill else "done: no bill")
+        file_id = None
+        if made.file is not None:
+            life = request.terms.file_seconds
+            file_id = self.files.adopt(made.file, made.name, made.content_type, life).file_id
+        self.book.complete(request.request_id, file_id, bill, made.answer)
         self._tell_webhook(request)
 
     def _lose(self, request: Request, why: str) -> None:

@@ -39,7 +39,7 @@ def read_arguments(model: Model, arguments: Any) -> Arguments | Refusal:
             arguments
         )
     except ValidationError as error:
-        return _refusal(error)
+        return refusal_of(error)
     said = read.model_dump()
     resolution = said[model.fields["resolution"]] if model.takes("resolution") else model.default_resolution
     return Arguments(model, said[model.fields["image"]], said[model.fields["audio"]], resolution)
@@ -73,7 +73,7 @@ def _kind(ours: str, resolutions: tuple[str, ...]) -> tuple[Any, Any]:
     return float, Field(_DEFAULT_SCALES[ours], ge=0, le=MAX_SCALE)
 
 
-def _refusal(error: ValidationError) -> Refusal:
+def refusal_of(error: ValidationError) -> Refusal:
     """Pydantic's findings as fal words them: a value that is none of those allowed is `one_of`."""
     detail = []
     for found in error.errors():
@@ -85,8 +85,17 @@ def _refusal(error: ValidationError) -> Refusal:
     return Refusal(422, {"detail": detail}, str(detail[0]["msg"]), str(detail[0]["type"]))
 
 
-def document(app: FastAPI, served: Callable[[], Iterable[Model]]) -> None:
-    """Let the OpenAPI page show every endpoint of the table with its own arguments, in place of ``{endpoint}``."""
+@dataclass(frozen=True)
+class Documented:
+    """An endpoint as the OpenAPI page shows it."""
+
+    name: str
+    endpoint: str
+    arguments: dict[str, Any]
+
+
+def document(app: FastAPI, served: Callable[[], Iterable[Documented]]) -> None:
+    """Let the OpenAPI page show every endpoint of the tables with its own arguments, in place of ``{endpoint}``."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -97,7 +106,7 @@ def document(app: FastAPI, served: Callable[[], Iterable[Model]]) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def _paths(paths: dict[str, Any], models: tuple[Model, ...]) -> Iterable[tuple[str, Any]]:
+def _paths(paths: dict[str, Any], models: tuple[Documented, ...]) -> Iterable[tuple[str, Any]]:
     for path, operations in paths.items():
         if "{endpoint}" not in path:
             yield path, operations
@@ -106,5 +115,5 @@ def _paths(paths: dict[str, Any], models: tuple[Model, ...]) -> Iterable[tuple[s
             post = {**operations["post"], "summary": f"{operations['post']['summary']} ({model.name})"}
             post["operationId"] = f"{post['operationId']}_{model.name}"
             post["parameters"] = [each for each in post.get("parameters", []) if each["name"] != "endpoint"]
-            post["requestBody"] = {"content": {"application/json": {"schema": json_schema(model)}}}
+            post["requestBody"] = {"content": {"application/json": {"schema": model.arguments}}}
             yield path.replace("{endpoint}", model.endpoint), {"post": post}

@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
-from ..models import Model
 from .answers import payload
 from .book import Billed, Listing
 from .book import Request as QueueRequest
 from .book_tables import now
 from .gate import WayIn
 from .parts import CameIn, Studio, TheStudio
+from .pricing import Served, told, unit_of
 
 PLAY_MONEY_USD = Decimal(1_000_000)
 MAX_IDS = 50
@@ -44,8 +44,11 @@ for_admins = APIRouter(dependencies=[Depends(_admin)])
 
 @router.get("/models/pricing")
 async def pricing(studio: TheStudio, endpoint_id: Annotated[list[str], Query()]) -> dict[str, Any]:
-    """The price of an endpoint's unit: one second of its cheapest resolution."""
-    asked, served = _ids(endpoint_id), studio.prices.served()
+    """The price of an endpoint's unit: of a video model, one second of its cheapest resolution.
+
+    The units' names are as fal's model pages write them; how its price list writes them is not documented.
+    """
+    asked, served = _ids(endpoint_id), studio.prices.everything()
     models = [model for model in served if model.endpoint in asked]
     if not models:
         raise HTTPException(404, f"This studio has {', '.join(model.endpoint for model in served)} only.")
@@ -127,9 +130,9 @@ async def account_billing(studio: TheStudio, expand: Annotated[list[str] | None,
 router.include_router(for_admins)
 
 
-def _price_row(studio: Studio, model: Model) -> dict[str, Any]:
+def _price_row(studio: Studio, model: Served) -> dict[str, Any]:
     unit_price = float(studio.prices.unit_price(model))
-    return {"endpoint_id": model.endpoint, "unit_price": unit_price, "unit": "second", "currency": "USD"}
+    return {"endpoint_id": model.endpoint, "unit_price": unit_price, "unit": told(unit_of(model)), "currency": "USD"}
 
 
 def _split(values: list[str]) -> list[str]:
@@ -204,19 +207,19 @@ def _time_series(bills: list[Billed], bucket: str) -> list[dict[str, Any]]:
 
 
 def _totals(bills: list[Billed]) -> list[dict[str, Any]]:
-    """One row an endpoint and unit price."""
-    rows: dict[tuple[str, Decimal], list[Billed]] = defaultdict(list)
+    """One row an endpoint, unit and unit price."""
+    rows: dict[tuple[str, str, Decimal], list[Billed]] = defaultdict(list)
     for billed in bills:
-        rows[billed.endpoint, billed.bill.unit_price].append(billed)
+        rows[billed.endpoint, billed.bill.unit, billed.bill.unit_price].append(billed)
     return [
         {
             "endpoint_id": endpoint,
-            "unit": "second",
+            "unit": told(unit),
             "quantity": float(sum(billed.bill.billable_units for billed in of_it)),
             "unit_price": float(unit_price),
             "cost": float(sum(billed.bill.usd for billed in of_it)),
             "currency": "USD",
             "auth_method": "local-studio",
         }
-        for (endpoint, unit_price), of_it in rows.items()
+        for (endpoint, unit, unit_price), of_it in rows.items()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -38,6 +39,7 @@ class Trouble:
         self.faults = faults
         self.request_id = request_id
         self.strikes: Sequence[Strike] = faults.strikes("render", request_id)
+        self._cost: Callable[[], Bill] | None = None
         for strike in self.strikes:
             faults.record(strike, request_id=request_id)
 
@@ -47,6 +49,7 @@ class Trouble:
 
     async def begin(self, bill: Callable[[], Bill]) -> None:
         """What happens before there is a video. Raises `Broken` or `RenderLost`; ``bill`` is what it would cost."""
+        self._cost = bill
         for strike in self.strikes:
             name, options = strike.fault.name, strike.fault.options
             if name == "never_ends":
@@ -61,6 +64,10 @@ class Trouble:
                 is_billed = name == "billed_without_result" or options["billed"]
                 raise Broken(_refusal(name, options), self.billed(bill()) if is_billed else None)
 
+    def bill_of_cancel(self) -> Bill | None:
+        """What a job costs that was cancelled while it ran: nothing, unless the scenario bills it."""
+        return self.billed(self._cost()) if self._cost and self._has("billed_cancel") else None
+
     def billed(self, bill: Bill) -> Bill | None:
         """The bill as it is sent; None for none."""
         if self._has("not_billed"):
@@ -70,16 +77,22 @@ class Trouble:
                 bill = _absurd(bill, **strike.fault.options)
         return bill
 
-    def spoil(self, file: Path, measure: Callable[[Path], float]) -> float:
-        """Break the file; returns the seconds that are billed."""
+    def spoil(self, file: Path, measure: Callable[[Path], float], stop: threading.Event) -> float:
+        """Break the video; returns the seconds that are billed. Ends early when ``stop`` is set (`Interrupted`)."""
         seconds = measure(file)
         for strike in self.strikes:
             name = strike.fault.name
             if name in VIDEO_FAULTS:
-                VIDEO_FAULTS[name](file, strike.fault.options, seconds)
+                VIDEO_FAULTS[name](file, strike.fault.options, seconds, stop)
             if name in RESIZED:
                 seconds = measure(file)
         return seconds
+
+    def spoil_sound(self, file: Path, seconds: float, stop: threading.Event) -> None:
+        """Break a voice's file, as far as the fault makes sense without a picture; its bill is by its text."""
+        for strike in self.strikes:
+            if strike.fault.name in SOUND_FAULTS:
+                SOUND_FAULTS[strike.fault.name](file, strike.fault.options, seconds, stop)
 
     def _has(self, name: str) -> bool:
         return any(strike.fault.name == name for strike in self.strikes)
@@ -106,61 +119,73 @@ def _absurd(bill: Bill, *, factor: Decimal | None, usd: Decimal | None) -> Bill:
 
 
 # ---- files
-def _cut(file: Path, options: Options, seconds: float) -> None:
-    _again(file, ["-c", "copy", "-t", f"{max(0.04, seconds - options['seconds']):.3f}"])
+Spoil = Callable[[Path, Options, float, threading.Event], None]
 
 
-def _stretch(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
+def _cut(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:
+    _again(file, ["-c", "copy", "-t", f"{max(0.04, seconds - options['seconds']):.3f}"], stop)
+
+
+def _stretch(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
     more = f"tpad=stop_mode=clone:stop_duration={options['seconds']:g}"
-    _again(file, ["-vf", more, *ENCODED, "-c:a", "copy"])
+    _again(file, ["-vf", more, *ENCODED, "-c:a", "copy"], stop)
 
 
-def _silence(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
-    _again(file, ["-c", "copy", "-an"])
+def _silence(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
+    _again(file, ["-c", "copy", "-an"], stop)
 
 
-def _blind(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
-    _again(file, ["-c", "copy", "-vn"])
+def _blind(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
+    _again(file, ["-c", "copy", "-vn"], stop)
 
 
-def _resize(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
+def _resize(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
     width, height = options["size"]
-    _again(file, ["-vf", f"scale={width}:{height},setsar=1", *ENCODED, "-c:a", "copy"])
+    _again(file, ["-vf", f"scale={width}:{height},setsar=1", *ENCODED, "-c:a", "copy"], stop)
 
 
-def _retime(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
-    _again(file, ["-vf", f"fps={options['fps']}", *ENCODED, "-c:a", "copy"])
+def _retime(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
+    _again(file, ["-vf", f"fps={options['fps']}", *ENCODED, "-c:a", "copy"], stop)
 
 
-def _truncate(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
+def _truncate(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2 if options["bytes"] is None else options["bytes"]])
 
 
-def _empty(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
+def _empty(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
     file.write_bytes(b"")
 
 
-def _page(file: Path, options: Options, seconds: float) -> None:  # noqa: ARG001 - every video fault takes the same
+def _page(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
     file.write_text(PAGE.format("404 Not Found"), encoding="utf-8")
 
 
-VIDEO_FAULTS: dict[str, Callable[[Path, Options, float], None]] = {
+def _stretch_sound(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
+    _again(file, ["-af", f"apad=pad_dur={options['seconds']:g}"], stop)
+
+
+def _hush(file: Path, options: Options, seconds: float, stop: threading.Event) -> None:  # noqa: ARG001
+    _again(file, ["-af", "volume=0"], stop)
+
+
+_BYTES: dict[str, Spoil] = {"truncated": _truncate, "zero_bytes": _empty, "html": _page}
+VIDEO_FAULTS: dict[str, Spoil] = {
     "shorter": _cut,
     "longer": _stretch,
     "silent": _silence,
     "no_picture": _blind,
     "odd_size": _resize,
     "fps": _retime,
-    "truncated": _truncate,
-    "zero_bytes": _empty,
-    "html": _page,
+    **_BYTES,
 }
+SOUND_FAULTS: dict[str, Spoil] = {"shorter": _cut, "longer": _stretch_sound, "silent": _hush, **_BYTES}
 
 
-def _again(file: Path, arguments: Sequence[str]) -> None:
+def _again(file: Path, arguments: Sequence[str], stop: threading.Event) -> None:
     """The file through ffmpeg once more, in its place."""
     half = file.with_name(f".again.{file.name}")
     source = ["-protocol_whitelist", "file,pipe", "-i", ffmpeg.target(file)]
-    ffmpeg.run([*source, *arguments, "-movflags", "+faststart", ffmpeg.target(half)])
+    faststart = ["-movflags", "+faststart"] if file.suffix == ".mp4" else []
+    ffmpeg.run([*source, *arguments, *faststart, ffmpeg.target(half)], stop=stop)
     half.replace(file)

@@ -20,7 +20,8 @@ at      submit, run (fal.run), status, stream, result, cancel (queue); token, in
 on      the n-th request of that place, from 1: 3, [1, 3], "2-" (from the second on), "2-5", "every 5". Left out: all.
 per     studio (default) counts all requests of the place together; job counts each queue request's own (each file's at
         download): `at: status, on: 1, per: job` is the first poll of every job. Not at places that name neither.
-probability  0.05 instead of `on`: decided by seed, rule and number alone, so the same order gives the same faults.
+probability  0.05 instead of `on`: decided by seed, rule and number alone, so the same order gives the same faults;
+        with `per: job` by the order in which the jobs were first seen there, too.
 times   at most so often.
 
 All faults that fit a request are applied in the file's order, until one drops or answers instead of the studio.
@@ -59,9 +60,11 @@ All faults that fit a request are applied in the file's order, until one drops o
     restart                               the rendering is lost, the job waits again at its old place; billed once
     die                                   the studio kills itself while it renders
     ignores_cancel                        a cancel while running is answered 202, and the job completes and is billed
+    billed_cancel                         a cancel while running ends the job (499), and it is billed all the same
     Videos (render), billed as they were rendered; shorter and longer as they are.
-    shorter seconds: 1 | longer seconds: 1 | silent | no_picture | odd_size size: 448x832 | fps fps: 30
+    shorter seconds: 1 | longer seconds: 1 (at most 600) | silent | no_picture | odd_size size: 448x832 | fps fps: 30
     truncated bytes: 2000 (default half) | zero_bytes | html
+    A voice has no picture: no_picture, odd_size and fps leave it as it is. Its bill is by its text, not its length.
     Money
     bill         factor: 100, or usd: "40500" (render)      the bill is absurd
     not_billed   (render)                 a result without a bill
@@ -108,6 +111,7 @@ One example a fault, and what a client must survive:
       - {fault: never_ends, at: render, on: 5}
       - {fault: restart, at: render, on: 6}
       - {fault: ignores_cancel, at: render, on: 7}
+      - {fault: billed_cancel, at: render, on: 20}
       - {fault: shorter, at: render, on: 8, seconds: 1}
       - {fault: longer, at: render, on: 9, seconds: 2}
       - {fault: silent, at: render, on: 10}
@@ -167,11 +171,15 @@ class Fault:
     times: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def strikes(self, number: int, key: str, *, seed: int) -> bool:
-        """Whether it fits the ``number``-th request counted under ``key``: the same for the same seed, always."""
+    def strikes(self, number: int, key: str, *, seed: int, job: int | None = None) -> bool:
+        """Whether it fits the ``number``-th request counted under ``key``: the same for the same seed, always.
+
+        ``job`` is the place in line of the job whose requests are counted, from 1; None: everybody's are.
+        """
         if self.probability is None:
             return not self.on or any(span.holds(number) for span in self.on)
-        drawn = random.Random(f"{seed}/{self.rule}/{key}/{number}").random()  # noqa: S311 - reproducible on purpose
+        counted = key if job is None else f"{key}/job {job}"
+        drawn = random.Random(f"{seed}/{self.rule}/{counted}/{number}").random()  # noqa: S311 - reproducible on purpose
         return drawn < self.probability
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 MAX_BYTES = 256_000
+MAX_DEPTH = 20  # PyYAML's time grows with the square of it
 ROOT_KEYS = ("seed", "faults")
 RULE_KEYS = ("fault", "at", "on", "per", "probability", "times")
 _SPAN = re.compile(r"(?P<first>\d+)(?P<dash>-(?P<last>\d+)?)?|every (?P<step>\d+)")
@@ -64,7 +65,13 @@ class _Reader:
         if written is None:
             return None
         try:
+            depth = 0
             for event in yaml.parse(written, Loader=yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > MAX_DEPTH:
+                    line = event.start_mark.line + 1 if event.start_mark else 0
+                    self.add(line, "", f"is nested more than {MAX_DEPTH} deep; a scenario is a list of faults")
+                    return None
                 if isinstance(event, yaml.AliasEvent):
                     line = event.start_mark.line + 1 if event.start_mark else 0
                     self.add(line, "", f"refers to '*{event.anchor}'; write it out, or put a key with * in quotes")
