@@ -24,6 +24,7 @@ from aurora_pipeline.script_table import (
     portrait_file,
     read_campaign,
 )
+from aurora_pipeline.script_table.records import Pause
 from aurora_pipeline.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -173,7 +174,7 @@ def test_reordering_rows_changes_no_script_but_its_line(read):
         ("clip_id,say\na,Hi\n", "line 1, text: is missing from the header; add this column"),
         (
             "clip_id,text,portriat\na,Hi,ana\n",
-            "line 1, portriat: is not a column of this file; did you mean 'portrait'?",
+            "line 1, portriat: is not a column of this file, and no text uses {{ portriat }}; did you mean 'portrait'?",
         ),
         ("clip_id,text,text\na,Hi,Ho\n", "line 1, text: is in the header twice; delete one of the two columns"),
         ("clip_id,text,\na,Hi,\n", "line 1: the header's column 3 has no name; name it or delete the column"),
@@ -213,7 +214,7 @@ def test_reordering_rows_changes_no_script_but_its_line(read):
         ("clip_id,text\na,Hi\x07\n", "line 2, text: holds the control character U+0007; delete it"),
         (
             "clip_id,text\na,Hi {{first_name}}\n",
-            "line 2, text: still holds the placeholder '{{first_name}}'; fill it in",
+            "line 2, text: uses {{ first_name }}, a column that scripts.csv does not have; add the column",
         ),
         (
             "clip_id,text\na,Hi <break time='2s'/> you\n",
@@ -231,12 +232,12 @@ def test_reordering_rows_changes_no_script_but_its_line(read):
         ("clip_id,text,resolution\na,Hi,480P\n", "line 2, resolution: is '480P'; use 480p or 720p"),
         ("clip_id,text,voice\na,Hi,hart\n", "line 2, voice: there is no voice 'hart'; did you mean 'heart'?"),
         (
-            "clip_id,text,language\na,Hi,de\n",
-            "line 2, language: is 'de', but the voice 'heart' speaks en-US; voices for it: pico-de",
+            "clip_id,text,language\na,Hi,cy\n",
+            "line 2, language: is 'cy', but the voice 'heart' speaks en-US; voices for it: espeak-cy",
         ),
         (
             "clip_id,text,language\na,Hi,xx\n",
-            "line 2, language: no voice speaks 'xx'; use one of: en-US, en-GB, de-DE, es-ES, fr-FR, it-IT",
+            "line 2, language: no voice speaks 'xx'; `aurora voices` lists the languages there are",
         ),
         (
             'clip_id,text,guidance_scale\na,Hi,"1,5"\n',
@@ -276,8 +277,7 @@ def test_every_problem_of_both_files_is_told_at_once(read):
         "    line 2, budget_usd: is 0; write a positive number of dollars, or delete the line to forbid spending\n"
         "data/campaigns/spring/scripts.csv has 2 problems:\n"
         "    line 2, text: is empty; write what is to be said, or delete the row\n"
-        "    line 3, voice: there is no voice 'nobody'; use one of: heart, low, mid, high, "
-        "pico-en-gb, pico-de, pico-es, pico-fr, pico-it\n"
+        "    line 3, voice: there is no voice 'nobody'; `aurora voices` lists them\n"
         "  Mend this and run again. Nothing was spent."
     )
 
@@ -305,7 +305,7 @@ def test_a_missing_file_is_named(settings):
         (
             "- a\n",
             "line 1: must hold keys and values; its keys are: "
-            "name, budget_usd, approval, portrait_check, defaults, deliverables",
+            "name, budget_usd, approval, portrait_check, audience, defaults, speech, lexicon, deliverables",
         ),
         (
             "name: a: b\n",
@@ -386,8 +386,8 @@ def test_a_missing_file_is_named(settings):
             "use one of: ana, kofi, mei",
         ),
         (
-            "name: S\ndefaults: {voice: heart, language: fr}\n",
-            "line 2, defaults.language: is 'fr', but the voice 'heart' speaks en-US; voices for it: pico-fr",
+            "name: S\ndefaults: {voice: heart, language: cy}\n",
+            "line 2, defaults.language: is 'cy', but the voice 'heart' speaks en-US; voices for it: espeak-cy",
         ),
         (
             b"name: caf\xe9\n",
@@ -559,6 +559,45 @@ def test_the_sample_campaign_validates(settings):
         ("kofi", "low", "480p"),
         ("mei", "high", "720p"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "voices", "languages"),
+    [
+        (
+            "languages",
+            ("heart", "pico-de", "pico-es", "pico-fr", "pico-it"),
+            ("en-US", "de-DE", "es-ES", "fr-FR", "it-IT"),
+        ),
+        ("more_languages", ("espeak-ar", "espeak-hi", "mei"), ("ar", "hi", "ja-JP")),
+    ],
+)
+def test_the_sample_campaigns_of_languages_validate(settings, name, voices, languages):
+    shutil.copytree(REPOSITORY / "data" / "campaigns" / name, settings.campaigns / name)
+
+    scripts = read_campaign(settings, name).scripts
+
+    assert tuple(script.voice for script in scripts) == voices
+    assert tuple(script.language for script in scripts) == languages
+
+
+def test_the_sample_of_invitations_is_filled_in_for_everybody(settings):
+    shutil.copytree(REPOSITORY / "data" / "campaigns" / "invitations", settings.campaigns / "invitations")
+
+    campaign = read_campaign(settings, "invitations")
+
+    assert [script.clip_id for script in campaign.scripts] == [
+        "invitation-siobhan",
+        "invitation-miguel",
+        "invitation-aiko",
+        "invitation-thomas",
+        "thanks",
+    ]
+    assert campaign.scripts[0].text == (
+        "Hello Siobhan. We open our new roastery in Dublin this Friday, and your cup is waiting."
+    )
+    assert campaign.scripts[0].pauses == (Pause(2, 0.6),)
+    assert [entry.word for entry in campaign.speech.lexicon] == ["Siobhan", "crema"]
 
 
 # models

@@ -24,10 +24,12 @@ MAX_CELL_CHARACTERS = 131_072
 
 @dataclass(frozen=True)
 class Columns:
-    """What a file's header may and must name."""
+    """What a file's header may and must name. ``takes_others``: whoever reads the rows judges other names."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    takes_others: bool = False
+    max_rows: int | None = None
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -44,10 +46,12 @@ class CsvRow:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The rows that could be read, and every problem of the file's form."""
+    """The rows that could be read, every problem of the file's form, and the header's names and line."""
 
     rows: tuple[CsvRow, ...]
     problems: tuple[Problem, ...]
+    header: tuple[str, ...] = ()
+    header_line: int = 1
 
 
 def read_table(content: bytes, columns: Columns, *, file: str) -> CsvTable:
@@ -56,10 +60,18 @@ def read_table(content: bytes, columns: Columns, *, file: str) -> CsvTable:
     text = decoded(content, file=file, problems=problems)
     if text is None:
         return CsvTable((), tuple(problems))
-    rows = _rows(text, columns, file=file, problems=problems)
+    records = _records(text, _separator(text, columns), file=file, problems=problems)
+    line, cells = next(records, (1, []))
+    if not cells:
+        if not problems:
+            problems.append(Problem(file, 0, "", f"is empty; its header is {','.join(columns.required)}"))
+        return CsvTable((), tuple(problems))
+    names = [column_name(cell) for cell in cells]
+    problems.extend(header_problems := list(_header_problems(names, columns, file=file, line=line)))
+    rows = _rows(records, names, columns, file=file, problems=problems)
     if not rows and not problems:
         problems.append(Problem(file, 0, "", "holds no rows; write at least one row below the header"))
-    return CsvTable(tuple(rows), tuple(problems))
+    return CsvTable(() if header_problems else tuple(rows), tuple(problems), tuple(names), line)
 
 
 def decoded(content: bytes, *, file: str, problems: list[Problem]) -> str | None:
@@ -94,26 +106,26 @@ def column_name(header: str) -> str:
     return re.sub(r"[\s-]+", "_", header.strip().lower())
 
 
-def _rows(text: str, columns: Columns, *, file: str, problems: list[Problem]) -> list[CsvRow]:
-    records = _records(text, _separator(text, columns), file=file, problems=problems)
-    header = next(records, None)
-    if header is None:
-        if not problems:
-            problems.append(Problem(file, 0, "", f"is empty; its header is {','.join(columns.required)}"))
-        return []
-    names = [column_name(cell) for cell in header[1]]
-    header_problems = list(_header_problems(names, columns, file=file, line=header[0]))
-    problems.extend(header_problems)
+def _rows(
+    records: Iterator[tuple[int, list[str]]],
+    names: Sequence[str],
+    columns: Columns,
+    *,
+    file: str,
+    problems: list[Problem],
+) -> list[CsvRow]:
+    """What is below the header."""
     rows: list[CsvRow] = []
+    most = columns.max_rows or MAX_ROWS
     for line, cells in records:
-        if len(rows) == MAX_ROWS:
-            problems.append(Problem(file, line, "", f"is row {MAX_ROWS + 1}; split the file, {MAX_ROWS} is the most"))
+        if len(rows) == most:
+            problems.append(Problem(file, line, "", f"is row {most + 1}; split the file, {most} is the most"))
             break
         if len(cells) != len(names):
             problems.append(Problem(file, line, "", _count_sentence(len(cells), len(names))))
         else:
             rows.append(CsvRow(line, dict(zip(names, cells, strict=True))))
-    return [] if header_problems else rows
+    return rows
 
 
 def _count_sentence(found: int, wanted: int) -> str:
@@ -142,7 +154,7 @@ def _header_problems(names: Sequence[str], columns: Columns, *, file: str, line:
             yield Problem(file, line, "", f"the header's column {number} has no name; name it or delete the column")
         elif name in names[: number - 1]:
             yield Problem(file, line, name, "is in the header twice; delete one of the two columns")
-        elif name not in columns.known:
+        elif name not in columns.known and not columns.takes_others:
             yield Problem(file, line, name, f"is not a column of this file; {nearest(name, columns.known)}")
     for name in columns.required:
         if name not in names:

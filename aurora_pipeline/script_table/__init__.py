@@ -2,6 +2,7 @@
 
 from .campaigns import campaign_names, campaign_sha256, read_campaign
 from .portraits import portrait_file
+from .recordings import recording_file
 from .records import Campaign, DeliverySettings, Script
 from .starter import new_campaign
 
@@ -14,4 +15,5 @@ __all__ = [
     "new_campaign",
     "portrait_file",
     "read_campaign",
+    "recording_file",
 ]

@@ -10,14 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import BadInput, Problem
-from ..gear.media_store import key_of
+from ..gear.media_store import key_of, sha256_of
 from ..gear.strict_csv import CsvRow, nearest
+from ..gear.voices.registry import Voices, read_voices
 from ..models import DEFAULT_MODEL, SHIPPED, Models, read_models
 from ..settings import Settings
+from .audience import Audience, audience_file, read_audience
 from .campaign_yaml import CampaignFile, read_campaign_yaml
+from .lexicon import unused
 from .portraits import Portraits
+from .recordings import Recordings
 from .records import Campaign
-from .scripts_csv import ScriptReader, model_name, portrait_name, read_rows
+from .script_reader import Choices, ScriptReader
+from .scripts_csv import audio_name, model_name, portrait_name, read_rows
 
 YAML, CSV = "campaign.yaml", "scripts.csv"
 # The name is a partition key, a folder and part of file names (reference/reliability.md, cases 46 to 50).
@@ -36,15 +41,20 @@ def campaign_names(settings: Settings) -> tuple[str, ...]:
 def read_campaign(settings: Settings, name: str) -> Campaign:
     """The campaign ``name``. Raises `BadInput` with every problem of its campaign.yaml, scripts.csv and portraits.
 
-    A broken model table is told of first, alone: without it no row can be judged.
+    A broken table of models or of voices is told of first, alone: without it no row can be judged.
     """
     source = _Source.of(settings, name)
-    portraits, models = Portraits(settings, source.folder), read_models(settings.models)
-    yaml, problems = read_campaign_yaml(source.yaml, file=source.yaml_file, models=models)
+    models, speakers = read_models(settings.models), read_voices(settings.voices)
+    yaml, problems = read_campaign_yaml(source.yaml, file=source.yaml_file, models=models, speakers=speakers)
+    audience = source.audience(yaml)
+    choices = Choices(
+        Portraits(settings, source.folder), Recordings(settings, source.folder), models, speakers, audience
+    )
     table = read_rows(source.csv, file=source.csv_file)
-    reader = ScriptReader(name, source.csv_file, yaml, portraits, models)
-    scripts = reader.scripts(table.rows)
-    problems = [*problems, *_default_portrait_problem(source, yaml, portraits), *table.problems, *reader.problems]
+    reader = ScriptReader(name, source.csv_file, yaml, choices)
+    scripts = reader.scripts(table)
+    problems += [*_default_portrait_problem(source, yaml, choices.portraits), *audience.problems, *table.problems]
+    problems += [*reader.problems, *_unused_words(source, yaml, reader.texts)]
     if problems:
         raise BadInput(problems)
     return Campaign(
@@ -57,11 +67,12 @@ def read_campaign(settings: Settings, name: str) -> Campaign:
         sha256=_sha256(source, yaml, table.rows, models),
         approval=yaml.approval,
         portrait_check=yaml.portrait_check,
+        speech=yaml.speech,
     )
 
 
 def campaign_sha256(settings: Settings, name: str) -> str:
-    """What a sensor watches: a hash of both files and the portraits they name, also while they are broken.
+    """What a sensor watches: a hash of both files and the files they name, also while they are broken.
 
     For a campaign without problems it equals ``read_campaign(settings, name).sha256``. Raises `BadInput` only for a
     name no campaign can have.
@@ -70,7 +81,7 @@ def campaign_sha256(settings: Settings, name: str) -> str:
     folder = settings.campaigns / name
     source = _Source(settings, folder, _bytes_or_none(folder / YAML), _bytes_or_none(folder / CSV))
     models = _models(settings)
-    yaml, _ = read_campaign_yaml(source.yaml, file=YAML, models=models)
+    yaml, _ = read_campaign_yaml(source.yaml, file=YAML, models=models, speakers=_speakers(settings))
     return _sha256(source, yaml, read_rows(source.csv, file=CSV).rows, models)
 
 
@@ -117,6 +128,27 @@ class _Source:
     def csv(self) -> bytes:
         return self.csv_bytes or b""
 
+    def audience(self, yaml: CampaignFile) -> Audience:
+        """The table that campaign.yaml names, with its problems; nobody where it names none."""
+        if not yaml.audience:
+            return Audience()
+        shown = _shown(self.settings, self.folder / yaml.audience)
+        try:
+            content = audience_file(self.folder, yaml.audience).read_bytes()
+        except ValueError as error:
+            problem = Problem(self.yaml_file, yaml.lines["audience"], "audience", str(error))
+        except OSError as error:
+            problem = Problem(shown, 0, "", f"cannot be read ({error.strerror}); check the file")
+        else:
+            return read_audience(content, file=yaml.audience, shown=shown)
+        return Audience(yaml.audience, shown, is_known=False, problems=(problem,))
+
+    def audience_sha256(self, yaml: CampaignFile) -> str:
+        try:
+            return sha256_of(audience_file(self.folder, yaml.audience))
+        except (OSError, ValueError):
+            return ""
+
     @property
     def yaml_file(self) -> str:
         return _shown(self.settings, self.folder / YAML)
@@ -155,6 +187,16 @@ def _default_portrait_problem(source: _Source, yaml: CampaignFile, portraits: Po
     return [Problem(source.yaml_file, yaml.lines["portrait"], "defaults.portrait", sentence)]
 
 
+def _unused_words(source: _Source, yaml: CampaignFile, texts: Iterable[str] | None) -> list[Problem]:
+    """Words of the lexicon that no text has: misspelled, or left over."""
+    idle = () if texts is None else unused(yaml.speech.lexicon, texts)
+    sentence = "is in no text of scripts.csv; correct or delete the entry"
+    return [
+        Problem(source.yaml_file, yaml.lexicon_lines[entry.word], f"lexicon.{entry.word[:40]}", sentence)
+        for entry in idle
+    ]
+
+
 def _models(settings: Settings) -> Models:
     """The model table, or the shipped one while the home's is broken."""
     try:
@@ -163,18 +205,37 @@ def _models(settings: Settings) -> Models:
         return read_models(SHIPPED)
 
 
+def _speakers(settings: Settings) -> Voices:
+    """The voices, or the shipped ones while the home's own are broken."""
+    try:
+        return read_voices(settings.voices)
+    except BadInput:
+        return read_voices(None)
+
+
 def _sha256(source: _Source, yaml: CampaignFile, rows: Iterable[CsvRow], models: Models) -> str:
     rows, portraits = tuple(rows), Portraits(source.settings, source.folder)
     used = sorted({portrait_name(row, yaml) for row in rows})
-    # Aurora is left out: campaigns from before there were other models keep their hash.
-    others = {model_name(row, yaml) for row in rows} - {DEFAULT_MODEL}
-    also = {"models": {each.name: asdict(each) for each in models.rows if each.name in others}} if others else {}
     return key_of(
         campaign_yaml=_hex(source.yaml_bytes),
         scripts_csv=_hex(source.csv_bytes),
         portraits={name: portraits.sha256(name) for name in used if name},
-        **also,
+        **_also(source, yaml, rows, models),
     )
+
+
+def _also(source: _Source, yaml: CampaignFile, rows: tuple[CsvRow, ...], models: Models) -> dict[str, object]:
+    """What only some campaigns have: left out of the others, whose hash stays what it always was."""
+    also: dict[str, object] = {}
+    others = {model_name(row, yaml) for row in rows} - {DEFAULT_MODEL}
+    if others:
+        also["models"] = {each.name: asdict(each) for each in models.rows if each.name in others}
+    recordings = Recordings(source.settings, source.folder)
+    if named := sorted({audio for row in rows if (audio := audio_name(row))}):
+        also["recordings"] = {audio: recordings.sha256(audio) for audio in named}
+    if yaml.audience:
+        also["audience"] = source.audience_sha256(yaml)
+    return also
 
 
 def _hex(content: bytes | None) -> str:

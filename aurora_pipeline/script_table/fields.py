@@ -6,11 +6,16 @@ Each check takes the text as written and returns the value, or raises ValueError
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
-from ..gear import strict_csv, voices
+from ..gear import strict_csv
+from ..gear.voices.registry import DEFAULT_VOICE, QUALITIES, Voice, Voices
 from ..models import DEFAULT_MODEL, INPUTS, Model, Models
+from .pauses import has_mark
+from .templates import BRACES
 
 Check = Callable[[str], object]
 
@@ -18,7 +23,7 @@ FIELDS = ("portrait", "voice", "language", "model", *INPUTS)
 # What is used when neither row nor campaign says so; scales are Aurora's documented defaults. The resolution is the
 # model's own default.
 FALLBACKS = {
-    "voice": voices.DEFAULT_VOICE,
+    "voice": DEFAULT_VOICE,
     "model": DEFAULT_MODEL,
     "guidance_scale": "1",
     "audio_guidance_scale": "2",
@@ -27,11 +32,14 @@ MAX_TEXT_CHARACTERS = 5_000
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_WORD_CHARACTERS = 100
 MAX_SCALE = Decimal(5)
+VOICES_NAMED = 3  # of more than a hundred
 
 CLIP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>")
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 _FAL_KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9a-f]{16,}", re.IGNORECASE)
 
 FAL_KEY_SENTENCE = (
@@ -57,18 +65,34 @@ def clip_id(text: str) -> str:
 
 
 def spoken_text(text: str) -> str:
-    """What will be said, kept exactly as written."""
+    """What will be said, filled in and without its pauses, kept exactly as written."""
     if not text.strip():
         raise ValueError("is empty; write what is to be said, or delete the row")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"has {len(text):,} characters; {MAX_TEXT_CHARACTERS:,} is the most, split it into clips")
-    _assert_clean(text)
-    if markup := _MARKUP.search(text):
-        raise ValueError(f"holds the markup {markup.group()[:40]!r}; scripts are spoken as plain text, take it out")
+    assert_clean(text)
+    assert_no_markup(text)
     if not any(character.isalnum() for character in text):
         raise ValueError("has no letters or digits to speak; write words")
-    if any(len(word) > MAX_WORD_CHARACTERS for word in re.findall(r"\w+", text)):
+    if any(len(word) > MAX_WORD_CHARACTERS and not _is_unspaced(word) for word in re.findall(r"\w+", text)):
         raise ValueError(f"has a word of more than {MAX_WORD_CHARACTERS} characters; put spaces between words")
+    return text
+
+
+def _is_unspaced(run: str) -> bool:
+    """True for letters of languages that put no spaces between words."""
+    return any(unicodedata.name(character, "").startswith(_UNSPACED) for character in run)
+
+
+def filled_value(text: str) -> str:
+    """What a table gives for a variable of a text: it is taken as it is, so it may hold no marks of its own."""
+    for brace in BRACES:
+        if brace in text:
+            raise ValueError(f"holds {brace}, and a value is not filled in again; write the plain value")
+    if has_mark(text):
+        raise ValueError("holds a pause mark; write pauses into the text of scripts.csv")
+    assert_clean(text)
+    assert_no_markup(text)
     return text
 
 
@@ -76,33 +100,51 @@ def prompt(text: str) -> str:
     """The model's prompt."""
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise ValueError(f"has {len(text):,} characters; {MAX_PROMPT_CHARACTERS:,} is the most")
-    _assert_clean(text)
+    assert_clean(text)
     return text
 
 
-def voice(text: str) -> str:
+def voice(speakers: Voices, text: str) -> str:
     """The name of a voice there is."""
-    if voices.voice_named(text) is None:
-        names = [known.name for known in voices.voices()]
-        raise ValueError(f"there is no voice '{text}'; {strict_csv.nearest(text, names)}")
+    if speakers.named(text) is None:
+        near = _near(text, [known.name for known in speakers.rows])
+        raise ValueError(f"there is no voice '{text[:60]}'; {near}")
     return text
 
 
-def language(text: str) -> str:
+def language(speakers: Voices, text: str) -> str:
     """A language some voice speaks; whether the row's voice does is asked by `spoken_language`."""
-    if not voices.voices_speaking(text):
-        spoken = dict.fromkeys(known.language for known in voices.voices())
-        raise ValueError(f"no voice speaks '{text}'; use one of: {', '.join(spoken)}")
+    if not speakers.speaking(text):
+        raise ValueError(f"no voice speaks '{text[:60]}'; `aurora voices` lists the languages there are")
     return text
 
 
-def spoken_language(voice_name: str, asked: str) -> str:
+def language_tag(text: str) -> str:
+    """The language of somebody's own recording: any there is, whether or not a voice speaks it."""
+    if not _LANGUAGE_TAG.fullmatch(text):
+        raise ValueError(f"is '{text[:40]}'; write a language's tag such as en, pt-BR or sv")
+    return text.replace("_", "-")
+
+
+def spoken_language(speakers: Voices, voice_name: str, asked: str) -> str:
     """The voice's own language tag, when it is what was ``asked`` for (or nothing was)."""
-    found = voices.voice_named(voice_name)
+    found = speakers.named(voice_name)
     if found is None or not asked or found.speaks(asked):
         return found.language if found else asked
-    able = ", ".join(known.name for known in voices.voices_speaking(asked))
+    able = _best(list(speakers.speaking(asked)))
     raise ValueError(f"is '{asked}', but the voice '{voice_name}' speaks {found.language}; voices for it: {able}")
+
+
+def _near(text: str, names: list[str]) -> str:
+    near = strict_csv.nearest(text, names)
+    return near if len(names) <= VOICES_NAMED or near.startswith("did you mean") else "`aurora voices` lists them"
+
+
+def _best(able: list[Voice]) -> str:
+    """The voices of this machine first, then the better ones."""
+    able.sort(key=lambda known: (known.is_paid, QUALITIES.index(known.quality)))
+    more = f" and {len(able) - VOICES_NAMED} more (see `aurora voices`)" if len(able) > VOICES_NAMED else ""
+    return ", ".join(known.name for known in able[:VOICES_NAMED]) + more
 
 
 def resolution(text: str, model: Model) -> str:
@@ -135,11 +177,18 @@ def plain_number(text: str, *, example: str) -> Decimal:
 
 def portrait(text: str) -> str:
     """Only its form; the file is looked at by `portraits`."""
-    _assert_clean(text)
+    assert_clean(text)
     return text
 
 
-def _assert_clean(text: str) -> None:
+def assert_no_markup(text: str) -> None:
+    """Raise ValueError for what looks like HTML or SSML."""
+    if markup := _MARKUP.search(text):
+        raise ValueError(f"holds the markup {markup.group()[:40]!r}; scripts are spoken as plain text, take it out")
+
+
+def assert_clean(text: str) -> None:
+    """Raise ValueError for control characters and placeholders that nothing fills in."""
     if control := _CONTROL.search(text):
         raise ValueError(f"holds the control character U+{ord(control.group()):04X}; delete it")
     if placeholder := _PLACEHOLDER.search(text):
@@ -154,8 +203,8 @@ def approved(text: str) -> bool | None:
     return words[text.casefold()]
 
 
-def checks(models: Models) -> dict[str, Check]:
-    """Every field's check, where the models are those of one table. A row's resolution is checked against its model."""
+def checks(models: Models, speakers: Voices) -> dict[str, Check]:
+    """Every field's check, with the models and voices of their tables. A row's resolution is checked with its model."""
 
     def model(text: str) -> str:
         return models.named(text).name
@@ -167,8 +216,8 @@ def checks(models: Models) -> dict[str, Check]:
 
     return {
         "portrait": portrait,
-        "voice": voice,
-        "language": language,
+        "voice": partial(voice, speakers),
+        "language": partial(language, speakers),
         "model": model,
         "resolution": any_resolution,
         "prompt": prompt,

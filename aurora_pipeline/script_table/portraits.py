@@ -6,13 +6,14 @@ no symbolic link to elsewhere.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..errors import BadInput, Problem
 from ..gear import images
 from ..gear.media_store import sha256_of
 from ..gear.strict_csv import nearest
 from ..settings import Settings
+from .inside import assert_stays_inside, file_inside
 
 # Found without an extension too, so that "export it as PNG" is said instead of "does not exist".
 _FOREIGN_SUFFIXES = (".heic", ".heif", ".svg", ".pdf", ".psd")
@@ -33,6 +34,7 @@ class Portraits:
     def __init__(self, settings: Settings, campaign_folder: Path) -> None:
         self._settings, self._folder = settings, campaign_folder
         self._unfit: dict[str, str] = {}
+        self._sha256: dict[str, str] = {}
 
     def sentence(self, portrait: str) -> str:
         """Why ``portrait`` cannot be used and how to mend it; empty when it can."""
@@ -42,6 +44,11 @@ class Portraits:
 
     def sha256(self, portrait: str) -> str:
         """Hex sha256 of the file as it lies on disk; empty when there is none."""
+        if portrait not in self._sha256:
+            self._sha256[portrait] = self._hashed(portrait)
+        return self._sha256[portrait]
+
+    def _hashed(self, portrait: str) -> str:
         try:
             return sha256_of(_found(self._settings, self._folder, portrait))
         except (OSError, ValueError):
@@ -58,24 +65,11 @@ class Portraits:
 
 
 def _found(settings: Settings, campaign_folder: Path, portrait: str) -> Path:
-    _assert_stays_inside(portrait)
-    for folder in (campaign_folder, settings.avatars):
-        for file in _candidates(folder, portrait):
-            if not file.resolve().is_relative_to(folder.resolve()):
-                raise ValueError(f"'{portrait}' is a link that leads outside its folder; copy the file itself there")
-            return file
-    raise ValueError(_nowhere(settings, campaign_folder, portrait))
-
-
-def _assert_stays_inside(portrait: str) -> None:
-    if "://" in portrait:
-        raise ValueError(f"'{portrait[:80]}' is an address; download the picture into the campaign's folder")
-    path = PurePosixPath(portrait)
-    is_outside = path.is_absolute() or ".." in path.parts or "\\" in portrait or ":" in portrait or "\0" in portrait
-    if is_outside or not path.name or portrait.startswith("~"):
-        raise ValueError(
-            f"'{portrait[:80]}' is not a name inside the campaign's folder or data/avatars; write just the file's name"
-        )
+    assert_stays_inside(portrait, what="picture", where="the campaign's folder or data/avatars")
+    file = file_inside((campaign_folder, settings.avatars), portrait, _candidates)
+    if file is None:
+        raise ValueError(_nowhere(settings, campaign_folder, portrait))
+    return file
 
 
 def _candidates(folder: Path, portrait: str) -> list[Path]:

@@ -33,6 +33,21 @@ defaults:
   # guidance_scale: 1     # how closely Aurora follows the prompt, 0 to 5
   # audio_guidance_scale: 2
 
+# Texts may hold {{{{ names }}}}: each is filled from a column of that name in scripts.csv, or from a second table. A
+# row of scripts.csv that uses a column of that table becomes one clip for each of its rows: <clip_id>-<audience_id>.
+# audience: audience.csv  # a file of this folder with the column audience_id
+
+# Texts may hold pauses, [pause 0.8s]. A column `audio` names your own recording instead (in this folder or in
+# data/recordings); its text may stay empty, and is used for captions.
+# speech:
+#   seconds: fit          # bring a clip under a whole second when it is a little over: off, trim or fit
+#   listen: hold          # a clip that does not say its script is not bought: hold, warn or off
+
+# How words are said: respelled, or as sounds between slashes. Captions stay as written.
+# lexicon:
+#   Creatify: Kree-ay-tih-fye
+#   Aurora: /əˈɹɔːɹə/
+
 # What finished files look like; these are the defaults.
 # deliverables:
 #   renditions: [9x16, 1x1, 16x9]
