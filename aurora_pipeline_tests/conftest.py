@@ -15,6 +15,8 @@ from aurora_pipeline_tests.broken_studio import broken, one_broken_studio  # noq
 from aurora_pipeline_tests.studio_bench import held, launch, studio, video  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Nothing but Python on the PATH, and nobody listens: comparing words takes a recogniser's seconds (test_listening.py).
+ALONE = {"PATH": "/nowhere", "COLUMNS": "200", "AURORA_LISTENER": "off"}
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +63,7 @@ def aurora():
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AURORA_", "FAL_"))}
         return subprocess.run(
             [sys.executable, "-m", "aurora_pipeline", *arguments],
-            env=clean | {"AURORA_HOME": str(home), "PATH": "/nowhere", "COLUMNS": "200"} | environment,
+            env=clean | ALONE | {"AURORA_HOME": str(home)} | environment,
             cwd=home,
             capture_output=True,
             text=True,

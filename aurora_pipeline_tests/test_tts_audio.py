@@ -1,9 +1,9 @@
 """Script -> Speech: each text spoken once, heard before it is paid for, with the time of every word."""
 
-import builtins
 import contextlib
 import math
 import re
+import sys
 import threading
 import wave
 from dataclasses import replace
@@ -22,7 +22,7 @@ from aurora_pipeline.progress import Silent
 from aurora_pipeline.script_table import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.tts_audio import speak_campaign
-from aurora_pipeline.tts_audio.listening import assert_audible, assert_readable
+from aurora_pipeline.tts_audio.listening import listen
 from aurora_pipeline.tts_audio.wav import write_wav
 
 HEART = voices.voice_named("heart")
@@ -61,7 +61,9 @@ class Whistle:
         self.spoken = []
         self.waits_for = threading.Barrier(1)
 
-    def speak(self, text, voice):
+    takes_ipa = False
+
+    def speak(self, text, voice, ipa=None):
         self.spoken.append(text)
         with contextlib.suppress(threading.BrokenBarrierError):
             self.waits_for.wait(0.3)
@@ -69,7 +71,9 @@ class Whistle:
             raise SpeechFailed("The engine could not speak this. Nothing was spent.")
         times = np.arange(len(text) * 2400) / 24_000
         samples = (0.3 * np.sin(2 * math.pi * 440 * times)).astype(np.float32)
-        return Spoken(samples, 24_000, (TimedWord(text, 0.0, len(text) / 10),), "engine")
+        words = text.split()
+        edges = [number * len(text) / 10 / len(words) for number in range(len(words) + 1)]
+        return Spoken(samples, 24_000, tuple(map(TimedWord, words, edges, edges[1:])), "engine")
 
 
 @pytest.fixture
@@ -166,7 +170,6 @@ def test_an_engine_that_does_not_exist_stops_the_stage(settings):
         (_script(voice="heart"), "nanotts", "belongs to the engine hibari, but AURORA_TTS_ENGINE is 'nanotts'"),
         (_script(voice="nobody"), "auto", "There is no voice 'nobody'"),
         (_script(language="de-DE"), "auto", "The voice 'heart' speaks en-US, not de-DE"),
-        (_script(text="こんにちは、みなさん"), "auto", "The voice 'heart' .en-US. cannot read 'こ'; write it in Latin"),
     ],
 )
 def test_what_a_voice_cannot_do_is_a_sentence(settings, whistle, script, engine, said):
@@ -178,59 +181,27 @@ def test_what_a_voice_cannot_do_is_a_sentence(settings, whistle, script, engine,
 
 
 def test_an_engine_that_is_not_installed_names_the_extra(settings, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest):
-        if name == "py_nanotts":
-            raise ImportError("No module named 'py_nanotts'")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "py_nanotts", None)
     monkeypatch.delitem(engines._loaded, "nanotts", raising=False)
 
     table = speak_campaign(settings, _campaign(_script(voice="pico-de", language="de-DE")), Silent())
 
     assert table.failures[0].sentence == (
-        "The speech engine 'nanotts' is not installed (No module named 'py_nanotts'); run: "
-        "pip install 'aurora-pipeline[languages]', or choose a voice of another engine. Nothing was spent."
+        "The speech engine 'nanotts' is not installed (import of py_nanotts halted; None in sys.modules); "
+        "run: pip install 'aurora-pipeline[languages]', or choose a voice of another engine. Nothing was spent."
     )
 
 
 # listening
 
 
-@pytest.mark.parametrize("text", ["Café, naïve: 1ª and 2º!", "Straße 5 €", "½ price, 20 °C"])
-def test_latin_letters_with_their_marks_can_be_read(text):
-    assert_readable(text, HEART)
-
-
-@pytest.mark.parametrize("letter", ["Ω", "я", "ع", "字"])
-def test_letters_a_voice_would_skip_are_refused(letter):
-    with pytest.raises(SpeechFailed, match=f"cannot read '{letter}'"):
-        assert_readable(f"Vitamin {letter}", HEART)
-
-
 def _spoken(samples, rate=1000):
     return Spoken(np.asarray(samples, np.float32), rate, (), "engine")
 
 
-@pytest.mark.parametrize("samples", [[], np.zeros(1000), np.full(1000, 0.01), np.full(1000, np.nan)])
-def test_silence_is_not_speech(samples):
-    with pytest.raises(SpeechFailed, match="No speech can be heard"):
-        assert_audible(_spoken(samples), "Hello")
-
-
-@pytest.mark.parametrize("seconds", [0.05, 9.0])
-def test_an_absurd_length_is_refused(seconds):
-    tone = np.full(int(seconds * 1000), 0.3)
-
-    with pytest.raises(SpeechFailed, match=r"cannot be right for 5 letters and digits \(expected 0.1 to 8.0 s\)"):
-        assert_audible(_spoken(tone), "Hello")
-
-
 def test_the_level_is_left_alone_but_never_clips(tmp_path):
     for peak, written in ((0.25, 0.25), (1.6, 0.98)):
-        write_wav(tmp_path / "a.wav", _spoken([0.0, peak, -peak, peak / 2]))
+        write_wav(tmp_path / "a.wav", np.asarray([0.0, peak, -peak, peak / 2], np.float32), 1000)
         with wave.open(str(tmp_path / "a.wav")) as sound:
             values = np.frombuffer(sound.readframes(4), "<i2") / 32767
         np.testing.assert_allclose(values, [0, written, -written, written / 2], atol=1 / 32767)
@@ -240,7 +211,8 @@ def test_the_level_is_left_alone_but_never_clips(tmp_path):
 
 
 def test_every_voice_belongs_to_an_engine_and_speaks_its_language():
-    assert {voice.engine for voice in voices.voices()} == set(voices.ENGINES)
+    local = {voice.engine for voice in voices.voices() if not voice.is_paid}
+    assert local == set(voices.ENGINES) - {"piper"}  # a Piper voice is a file the user brings
     assert len({voice.name for voice in voices.voices()}) == len(voices.voices())
     assert voices.voice_named(voices.DEFAULT_VOICE) is HEART
     assert [HEART.speaks(language) for language in ("en", "en_us", "en-GB")] == [True, True, False]
@@ -340,7 +312,7 @@ def test_nanotts_speaks_its_languages_without_clipping(voice, text):
     pytest.importorskip("py_nanotts")
     spoken = voices.engine("nanotts").speak(text, voices.voice_named(voice))
 
-    assert_audible(spoken, text)
+    assert listen(spoken.samples, spoken.sample_rate, text=text, language="x").verdict == "pass"
     assert (spoken.sample_rate, spoken.word_times) == (16_000, "estimated")
     assert np.abs(spoken.samples).max() < 0.99
     assert [word.text for word in spoken.words] == text.split()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from ..aurora_videos.records import Video
 from ..errors import VideoUnusable
-from ..script_table.records import Script
-from ..tts_audio.outdated import changed_since_spoken
+from ..script_table.records import Script, SpeechSettings
+from ..tts_audio.outdated import AS_SHIPPED, changed_since_spoken
 from ..tts_audio.records import Speech
 
 
-def assert_current(script: Script, speech: Speech, video: Video) -> None:
+def assert_current(script: Script, speech: Speech, video: Video, asked: SpeechSettings = AS_SHIPPED) -> None:
     """Raise `VideoUnusable` when the script changed since its speech or video was made."""
-    unspoken, unfilmed = changed_since_spoken(script, speech), _unfilmed(script, speech, video)
+    unspoken, unfilmed = changed_since_spoken(script, speech, asked), _unfilmed(script, speech, video)
     if not (changed := unspoken + unfilmed):
         return
     if unspoken and "speech" in changed:

@@ -50,7 +50,7 @@ def deliver_campaign(
     wanted = [video for video in videos if video.clip_id in scripts]
 
     def work(video: Video, stop: threading.Event) -> _Clip:
-        speech = _current_speech(scripts[video.clip_id], spoken.get(video.clip_id), video)
+        speech = _current_speech(campaign, scripts[video.clip_id], spoken.get(video.clip_id), video)
         return _deliver(settings, campaign, video, speech, stop)
 
     def tell(outcome: Outcome[Video, _Clip], done: int) -> None:
@@ -74,13 +74,13 @@ def file_name(rendition: str, *, is_draft: bool) -> str:
     return f"{rendition}{'.DRAFT' if is_draft else ''}.{'jpg' if rendition == 'poster' else 'mp4'}"
 
 
-def _current_speech(script: Script, speech: Speech | None, video: Video) -> Speech:
+def _current_speech(campaign: Campaign, script: Script, speech: Speech | None, video: Video) -> Speech:
     if speech is None:
         raise VideoUnusable(
             f"Clip '{video.clip_id}' has a video but no speech to compare it with. Run tts_audio again; the video is "
             "kept. Nothing was spent."
         )
-    assert_current(script, speech, video)
+    assert_current(script, speech, video, campaign.speech)
     return speech
 
 

@@ -1,61 +1,121 @@
 """What is asked of a text before it is spoken and of the sound afterwards: listen before you pay.
 
 Engines fail quietly: hibari answers a text in another alphabet with a quarter second of silence (reference/studio.md,
-1). A clip that would waste the avatar's seconds is refused here, where nothing has been spent.
+1). A clip that would waste the avatar's seconds is held back here, where nothing has been spent. What is found depends
+on nothing but the arguments of `listen`: a verdict can be kept by them, `REVISION` and the recogniser's version.
 """
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..errors import SpeechFailed
-from ..gear.voices import Spoken, Voice
+from ..gear.recognisers import NOT_INSTALLED, Recogniser, ScriptWord, Transcript
+from ..gear.voices import TimedWord
+from . import findings
+from .acoustics import Acoustics, measure
+from .alignment import word_times
+from .pace import Pace, pace_of
+from .records import Finding, Heard, Word
+from .wording import Comparison, compare
 
-QUIETEST_PEAK = 0.02  # of full scale; measured: speech of either engine peaks at 0.2 to 0.94
-QUIETEST_RMS = 0.003  # about -50 dBFS over the whole clip; measured: 0.03 (hibari) to 0.16 (nanotts)
-# Read speech is 12 to 18 characters a second; a digit can take most of a second ("$3.50": 1.8 s for five characters).
-SHORTEST_SECONDS_A_CHARACTER = 0.02
-LONGEST_SECONDS_A_CHARACTER = 1.0
-LONGEST_PAUSES_SECONDS = 3.0
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+REVISION = 1  # counts changes of what is found of the same sound
+_NOTHING = Acoustics(0.0, -120.0, 0.0, -70.0, (), 0.0, 0.0, 0.0, ())
+_ORDER = ("pass", "warn", "fail")
 
 
-def assert_readable(text: str, voice: Voice) -> None:
-    """Raise `SpeechFailed` when ``text`` has letters the voice would skip: all of ours read the Latin alphabet."""
-    for character in unicodedata.normalize("NFKC", text):
-        if character.isalpha() and not unicodedata.name(character, "").startswith(("LATIN", "MODIFIER LETTER")):
-            raise SpeechFailed(
-                f"The voice '{voice.name}' ({voice.language}) cannot read '{character}'; write it in Latin letters as "
-                "it is spoken, or take it out. Nothing was spent."
-            )
+def listen(
+    samples: Samples,
+    rate: int,
+    *,
+    text: str,
+    language: str,
+    words: Sequence[TimedWord | Word] = (),
+    recogniser: Recogniser | None = None,
+    pauses_seconds: Sequence[float] = (),
+) -> Heard:
+    """Everything that can be heard of mono ``samples`` that should say ``text`` in ``language``.
 
-
-def assert_audible(spoken: Spoken, text: str) -> None:
-    """Raise `SpeechFailed` when the sound is silent, not a number, or absurdly short or long for its text."""
+    ``text`` may be empty for a recording whose words nobody wrote down. ``words`` are its times as the engine knows
+    them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. Without a recogniser
+    the words are not compared, and `Heard.recogniser` says so. Raises `SpeechFailed` only where the recogniser's own
+    files are not those that were examined.
+    """
     import numpy as np
 
-    samples = spoken.samples
-    if (
-        not len(samples)
-        or not np.isfinite(samples).all()
-        or np.abs(samples).max() < QUIETEST_PEAK
-        or _rms(spoken) < QUIETEST_RMS
-    ):
-        raise SpeechFailed(
-            "No speech can be heard in what was made of this text; write it in the voice's own language. "
-            "Nothing was spent."
-        )
-    seconds = len(samples) / spoken.sample_rate
-    characters = sum(character.isalnum() for character in text)
-    shortest = characters * SHORTEST_SECONDS_A_CHARACTER
-    longest = LONGEST_PAUSES_SECONDS + characters * LONGEST_SECONDS_A_CHARACTER
-    if not shortest <= seconds <= longest:
-        raise SpeechFailed(
-            f"The speech is {seconds:.1f} s long, which cannot be right for {characters} letters and digits "
-            f"(expected {shortest:.1f} to {longest:.1f} s); write numbers and symbols as words. Nothing was spent."
-        )
+    tag = _bare(language)
+    if not len(samples) or not np.isfinite(samples).all():
+        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag))
+    sound = measure(samples, rate)
+    pace = pace_of(text, tag, sound.speaking_seconds)
+    found = list(findings.of_sound(sound, text, pauses_seconds))
+    is_silent = any(each.check == "silent" for each in found)
+    if text and not is_silent:
+        found += findings.of_pace(pace, tag)
+    if is_silent or recogniser is None or tag not in recogniser.languages:
+        return _heard(found, sound, pace, _named(recogniser, tag))
+    transcript = recogniser.hear(samples, rate, language=tag, script=text)
+    aligned = word_times(text, transcript.script, sound)
+    comparison = compare(text, transcript, tag)
+    if text:
+        found += findings.of_language(comparison, transcript, tag)
+        places = _places(transcript.script, words)
+        found += findings.of_words(comparison, transcript, tag, places, f"the recogniser {recogniser.name}")
+    return _heard(found, sound, pace, _named(recogniser, tag), text, transcript, comparison, aligned)
 
 
-def _rms(spoken: Spoken) -> float:
-    import numpy as np
+def _heard(
+    found: Sequence[Finding],
+    sound: Acoustics,
+    pace: Pace,
+    recogniser: str,
+    text: str = "",
+    transcript: Transcript | None = None,
+    comparison: Comparison | None = None,
+    aligned: tuple[Word, ...] | None = None,
+) -> Heard:
+    has_words = bool(text) and comparison is not None
+    return Heard(
+        verdict=max((each.verdict for each in found), key=_ORDER.index, default="pass"),
+        findings=tuple(sorted(found, key=lambda each: -_ORDER.index(each.verdict))),
+        recogniser=recogniser,
+        transcript=transcript.text if transcript else "",
+        word_error=comparison.word_error if comparison and has_words else None,
+        words_that_differ=_differing(comparison) if comparison and has_words else (),
+        loudness_lufs=sound.loudness_lufs,
+        peak_dbfs=sound.peak_dbfs,
+        leading_seconds=sound.leading_seconds,
+        trailing_seconds=sound.trailing_seconds,
+        longest_pause_seconds=sound.longest_pause_seconds,
+        words_per_minute=pace.words_per_minute,
+        language_heard=transcript.language if transcript else "",
+        aligned=aligned,
+    )
 
-    return float(np.sqrt(np.mean(np.square(spoken.samples, dtype=np.float64))))
+
+def _named(recogniser: Recogniser | None, language: str) -> str:
+    if recogniser is None:
+        return f"none: {NOT_INSTALLED}"
+    if language not in recogniser.languages:
+        return f"none: {recogniser.name} does not know the language '{language}'"
+    return f"{recogniser.name} {recogniser.version}"
+
+
+def _places(laid: Sequence[ScriptWord] | None, words: Sequence[TimedWord | Word]) -> tuple[Word, ...]:
+    """Where the script's pieces are: as the recogniser laid them, else as the engine says."""
+    return tuple(Word(each.text, each.start_seconds, each.end_seconds) for each in laid or words)
+
+
+def _differing(comparison: Comparison) -> tuple[str, ...]:
+    """``Tuesday -> Friday``: the script's words, and what was heard instead."""
+    return tuple(f"{each.script or '(nothing)'} -> {each.heard or '(nothing)'}" for each in comparison.differences)
+
+
+def _bare(language: str) -> str:
+    return language.strip().replace("_", "-").split("-")[0].lower()

@@ -5,16 +5,24 @@ Stages run alone and on different days, and their rows meet by ``clip_id`` only.
 
 from __future__ import annotations
 
-from ..script_table.records import Script
+from ..script_table.records import Script, SpeechSettings
 from .records import Speech
+from .saying import saying_of
+
+AS_SHIPPED = SpeechSettings()
 
 
-def changed_since_spoken(script: Script, speech: Speech) -> list[str]:
-    """Which of the script's ``text``, ``voice`` and ``language`` are no longer those that were spoken."""
+def changed_since_spoken(script: Script, speech: Speech, asked: SpeechSettings = AS_SHIPPED) -> list[str]:
+    """What of the script, or of the campaign's ``asked`` settings, is no longer what was spoken."""
+    # Speech of an earlier version does not tell what was said; then it was said as written.
+    said = "" if script.audio else saying_of(script, asked.lexicon).said
     changed = {
         "text": script.text != speech.text,
-        "voice": script.voice != speech.voice,
+        "voice": not script.audio and script.voice != speech.voice,
+        "recording": script.audio_sha256 != speech.recording_sha256,
         "language": not _is_same_language(script.language, speech.language),
+        "pronunciation or pauses": said != (speech.said or " ".join(speech.text.split())) and not script.audio,
+        "seconds": bool(speech.seconds_mode) and speech.seconds_mode != asked.seconds,
     }
     return [name for name, has_changed in changed.items() if has_changed]
 

@@ -1,46 +1,56 @@
 """Campaign -> StageTable[Speech].  The same text in the same voice is spoken once, in any campaign.
 
-What is kept is found by its inputs, not by its bytes: engines may answer the same text with other bytes on another
-machine or version of onnxruntime, and new bytes would make a bought video look unbought. So the version in the key is
-the voice package's own, and a kept WAV is used again as long as the media store holds it.
+A clip goes through three steps, each kept by what went into it: its sound (spoken, bought or recorded), that sound
+fitted to billed seconds, and what is heard in it. Nothing is listened to twice either.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
-from ..errors import BadSetting, Interrupted, SpeechFailed
+from ..errors import BadSetting, SpeechFailed
 from ..gear import voices
 from ..gear.media_store import MediaStore, key_of
+from ..gear.recognisers import Recogniser
+from ..gear.voices import TimedWord, Voice
+from ..models import Models, read_models
 from ..parallel import Outcome, for_each, gather
 from ..progress import Progress
 from ..script_table.records import Campaign, Script
 from ..settings import Settings
 from ..stage_tables import Failure, StageTable
-from .records import Speech, Word
+from . import fitting, listening
+from .buying import Seller
+from .kept import Facts, Kept
+from .records import WORD_TIME_ERROR_SECONDS, Finding, Heard, Speech, Word
+from .saying import saying_of
+from .sources import Source
 
 STAGE = "tts_audio"
-# Counts our own changes to what an engine's samples become; raising it makes every clip new (and bought again).
-REVISION = 1
 
 
-def speak_campaign(settings: Settings, campaign: Campaign, progress: Progress) -> StageTable[Speech]:
+def speak_campaign(
+    settings: Settings,
+    campaign: Campaign,
+    progress: Progress,
+    *,
+    seller: Seller | None = None,
+    recogniser: Recogniser | None = None,
+) -> StageTable[Speech]:
     """Every script of ``campaign`` as a WAV in the media store, laid out as ``tts_audio/<campaign>/<clip_id>.wav``.
 
     A clip that cannot be spoken becomes a `Failure`. Raises `BadSetting` for an engine that does not exist.
     """
     _assert_engine_exists(settings.tts_engine)
-    speaker = _Speaker(settings, MediaStore(settings.media))
+    speaker = _Speaker(settings, campaign, seller, recogniser)
     total = len(campaign.scripts)
 
     def told(outcome: Outcome[Script, _Made], done: int) -> None:
         progress.advance(STAGE, done, total, _note(outcome))
 
-    outcomes = for_each(campaign.scripts, speaker.speak, workers=settings.workers, on_outcome=told)
+    outcomes = for_each(campaign.scripts, speaker.speak, workers=speaker.workers, on_outcome=told)
     made, failed = gather(outcomes)
     return StageTable(
         rows=tuple(each.speech for each in made),
@@ -51,64 +61,121 @@ def speak_campaign(settings: Settings, campaign: Campaign, progress: Progress) -
 
 @dataclass(frozen=True)
 class _Made:
-    """A clip's speech, and whether it was spoken now (or found)."""
+    """A clip's speech, and whether it was made now (or found)."""
 
     speech: Speech
     is_new: bool
 
 
 class _Speaker:
-    """Speaks one clip after another, from many threads."""
+    """Makes one clip's speech after another, from many threads."""
 
-    def __init__(self, settings: Settings, store: MediaStore) -> None:
-        self.settings, self.store = settings, store
-        self._guard = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
+    def __init__(
+        self, settings: Settings, campaign: Campaign, seller: Seller | None, recogniser: Recogniser | None
+    ) -> None:
+        self.settings, self.campaign, self.recogniser = settings, campaign, recogniser
+        self.kept = Kept(MediaStore(settings.media))
+        self.source = Source(settings, campaign, self.kept, seller)
+        self.voices = voices.read_voices(settings.voices)
+        self.models: Models = read_models(settings.models)
+
+    @property
+    def workers(self) -> int:
+        """A paid voice is waited for, not worked for: then as many clips at a time as requests may be in flight."""
+        asked = {script.voice for script in self.campaign.scripts if not script.audio}
+        is_paid = any(voice.is_paid for voice in self.voices.rows if voice.name in asked)
+        return max(self.settings.workers, self.settings.requests_in_flight if is_paid else 0)
 
     def speak(self, script: Script, stop: threading.Event) -> _Made:
-        voice = _voice_of(script, self.settings.tts_engine)
-        engine = voices.engine(voice.engine)
-        key = _key(engine, voice, script.text)
-        with self._turn(key):  # two rows with the same text wait for one synthesis
-            kept = self._kept(key)
-            # Between clips, for no engine can be stopped in one: measured, 4 s for the longest text there may be.
-            if kept is None and stop.is_set():
-                raise Interrupted(f"{script.clip_id} was not spoken: the run was asked to stop. Nothing was spent.")
-            facts = kept or self._speak_anew(engine, voice, script.text, key)
-        self.store.lay_out(facts["sha256"], self._readable(script))
-        return _Made(_speech(script, engine, voice, facts), is_new=kept is None)
+        """One row's speech. Raises `SpeechFailed`, or what buying raises."""
+        voice = None if script.audio else self._voice_of(script)
+        saying = saying_of(script, self.campaign.speech.lexicon)
+        sound, is_new = self.source.sound(script, voice, saying, stop)
+        fitted, is_fitted_now = self._fitted(script, sound)
+        heard = self._heard(script, fitted)
+        shown = self.settings.stage_folder(STAGE) / script.campaign / f"{script.clip_id}.wav"
+        self.kept.store.lay_out(fitted["sha256"], shown)
+        said = "" if script.audio else saying.said
+        return _Made(
+            _speech(script, voice, said, sound, fitted, heard, self.campaign.speech.seconds), is_new or is_fitted_now
+        )
 
-    def _turn(self, key: str) -> threading.Lock:
-        with self._guard:
-            return self._turns.setdefault(key, threading.Lock())
+    def _fitted(self, script: Script, sound: Facts) -> tuple[Facts, bool]:
+        """The sound in as few billed seconds as the campaign's ``speech.seconds`` allows."""
+        mode = self.campaign.speech.seconds
+        # Speech kept from before there was fitting may have been bought as it is: it is left alone.
+        if mode == "off" or "pauses" not in sound:
+            return _as_it_is(sound), False
+        least = float(self.models.named(script.model).min_seconds or 0)
+        key = key_of(
+            stage=STAGE, fitting=fitting.REVISION, mode=mode, sound=sound["sha256"], least=least, pauses=sound["pauses"]
+        )
 
-    def _kept(self, key: str) -> dict[str, Any] | None:
-        """What was remembered of an earlier synthesis, when its WAV is still there."""
-        facts = self.store.recall(key)
-        return facts if facts is not None and self.store.path(str(facts.get("sha256"))) is not None else None
+        def make() -> Facts:
+            samples, rate = self.kept.samples(sound["sha256"])
+            planned = fitting.plan(samples, rate, mode, untouched=sound["pauses"], least_seconds=least)
+            if planned.is_whole:
+                return _as_it_is(sound)
+            made = fitting.apply(planned, samples, rate)
+            return {
+                "sha256": self.kept.put_wav(made, rate),
+                "seconds": len(made) / rate,
+                "trimmed_seconds": planned.trimmed_seconds,
+                "shaved_seconds": planned.shaved_seconds,
+                "tempo": planned.tempo,
+                "words": [[w.text, w.start_seconds, w.end_seconds] for w in planned.moved_words(_words(sound))],
+            }
 
-    def _speak_anew(self, engine: voices.Engine, voice: voices.Voice, text: str, key: str) -> dict[str, Any]:
-        from .listening import assert_audible, assert_readable
-        from .wav import write_wav
+        return self.kept.once(key, make)
 
-        assert_readable(text, voice)
-        spoken = engine.speak(text, voice)
-        assert_audible(spoken, text)
-        with self.store.workshop() as bench:
-            write_wav(bench / "speech.wav", spoken)
-            sha256 = self.store.put(bench / "speech.wav")
-        facts = {
-            "sha256": sha256,
-            "seconds": len(spoken.samples) / spoken.sample_rate,
-            "sample_rate": spoken.sample_rate,
-            "word_times": spoken.word_times,
-            "words": [[word.text, word.start_seconds, word.end_seconds] for word in spoken.words],
-        }
-        self.store.remember(key, facts)
-        return facts
+    def _heard(self, script: Script, fitted: Facts) -> Heard:
+        """What is heard in the sound as it will be sent."""
+        recogniser = self.recogniser if self.campaign.speech.listen != "off" else None
+        key = key_of(
+            stage=STAGE,
+            listening=listening.REVISION,
+            sha256=fitted["sha256"],
+            text=script.text,
+            language=script.language,
+            pauses=[pause.seconds for pause in script.pauses],
+            recogniser=f"{recogniser.name} {recogniser.version}" if recogniser else "",
+        )
 
-    def _readable(self, script: Script) -> Path:
-        return self.settings.stage_folder(STAGE) / script.campaign / f"{script.clip_id}.wav"
+        def make() -> Facts:
+            samples, rate = self.kept.samples(fitted["sha256"])
+            heard = listening.listen(
+                samples,
+                rate,
+                text=script.text,
+                language=script.language,
+                words=_words(fitted),
+                recogniser=recogniser,
+                pauses_seconds=[pause.seconds for pause in script.pauses],
+            )
+            return asdict(heard)
+
+        heard = _remembered(self.kept.once(key, make)[0])
+        for finding in heard.findings:
+            if finding.check == "silent":  # no speech at all: there is nothing to draft or to look at either
+                raise SpeechFailed(finding.sentence)
+        return heard
+
+    def _voice_of(self, script: Script) -> Voice:
+        """The script's voice. Raises `SpeechFailed` when it is not one of the engine that was asked for."""
+        voice, asked = self.voices.named(script.voice), self.settings.tts_engine
+        if voice is None:
+            raise SpeechFailed(f"There is no voice '{script.voice}'; run: aurora voices. Nothing was spent.")
+        if asked not in ("auto", voice.engine):
+            able = [known.name for known in self.voices.rows if known.engine == asked]
+            raise SpeechFailed(
+                f"The voice '{voice.name}' belongs to the engine {voice.engine}, but AURORA_TTS_ENGINE is '{asked}'; "
+                f"set it to auto, or use one of: {', '.join(able[:12])}. Nothing was spent."
+            )
+        if not voice.speaks(script.language):
+            raise SpeechFailed(
+                f"The voice '{voice.name}' speaks {voice.language}, not {script.language}. Nothing was spent."
+            )
+        return voice
 
 
 def _assert_engine_exists(asked: str) -> None:
@@ -117,52 +184,56 @@ def _assert_engine_exists(asked: str) -> None:
         raise BadSetting(f"The speech engine is set to '{asked}'; use auto, {engines}. Nothing was spent.")
 
 
-def _voice_of(script: Script, asked_engine: str) -> voices.Voice:
-    """The script's voice. Raises `SpeechFailed` when it is not one of the engine that was asked for."""
-    voice = voices.voice_named(script.voice)
-    if voice is None:
-        raise SpeechFailed(f"There is no voice '{script.voice}'; choose one of gear/voices.csv. Nothing was spent.")
-    if asked_engine not in ("auto", voice.engine):
-        able = [known.name for known in voices.voices() if known.engine == asked_engine]
-        raise SpeechFailed(
-            f"The voice '{voice.name}' belongs to the engine {voice.engine}, but AURORA_TTS_ENGINE is "
-            f"'{asked_engine}'; set it to auto, or use one of: {', '.join(able)}. Nothing was spent."
-        )
-    if not voice.speaks(script.language):
-        raise SpeechFailed(
-            f"The voice '{voice.name}' speaks {voice.language}, not {script.language}. Nothing was spent."
-        )
-    return voice
+def _as_it_is(sound: Facts) -> Facts:
+    return {"sha256": sound["sha256"], "seconds": sound["seconds"], "words": sound["words"]}
 
 
-def _key(engine: voices.Engine, voice: voices.Voice, text: str) -> str:
-    return key_of(
-        stage=STAGE,
-        revision=REVISION,
-        engine=engine.name,
-        version=engine.version,
-        voice=voice.engine_voice,
-        pitch=voice.pitch,
-        formant=voice.formant,
-        language=voice.language,
-        text=text,
-    )
+def _words(facts: Facts) -> tuple[TimedWord, ...]:
+    return tuple(TimedWord(text, start, end) for text, start, end in facts["words"])
 
 
-def _speech(script: Script, engine: voices.Engine, voice: voices.Voice, facts: Mapping[str, Any]) -> Speech:
+def _remembered(facts: Facts) -> Heard:
+    """What was kept of an earlier listening, as JSON left it."""
+    aligned = facts["aligned"]
+    nested = {
+        "findings": tuple(Finding(**row) for row in facts["findings"]),
+        "words_that_differ": tuple(facts["words_that_differ"]),
+        "aligned": None if aligned is None else tuple(Word(**row) for row in aligned),
+    }
+    return Heard(**{**facts, **nested})
+
+
+def _speech(
+    script: Script, voice: Voice | None, said: str, sound: Facts, fitted: Facts, heard: Heard, mode: str
+) -> Speech:
+    kind = sound["word_times"]
+    words: Sequence[Word] = tuple(Word(*word) for word in fitted["words"])
+    if kind == "estimated" and heard.aligned is not None:
+        kind, words = "aligned", heard.aligned
     return Speech(
         campaign=script.campaign,
         clip_id=script.clip_id,
-        sha256=facts["sha256"],
-        seconds=facts["seconds"],
-        sample_rate=facts["sample_rate"],
-        engine=engine.name,
-        engine_version=engine.version,
-        voice=voice.name,
-        language=voice.language,
+        sha256=fitted["sha256"],
+        seconds=fitted["seconds"],
+        sample_rate=sound["sample_rate"],
+        engine=sound.get("engine") or (voice.engine if voice else ""),
+        engine_version=sound.get("engine_version", ""),
+        voice=voice.name if voice else "",
+        language=voice.language if voice else script.language,
         text=script.text,
-        word_times=facts["word_times"],
-        words=tuple(Word(text, start, end) for text, start, end in facts["words"]),
+        word_times=kind,
+        words=tuple(words),
+        said=said,
+        recording_sha256=script.audio_sha256,
+        spoken_seconds=sound["seconds"],
+        seconds_mode=mode,
+        trimmed_seconds=fitted.get("trimmed_seconds", 0.0),
+        shaved_seconds=fitted.get("shaved_seconds", 0.0),
+        tempo=fitted.get("tempo", 1.0),
+        word_times_error_seconds=WORD_TIME_ERROR_SECONDS[kind] if words else None,
+        charge_ids=tuple(sound.get("charge_ids", ())),
+        is_draft=sound.get("is_draft", False),
+        **{name: value for name, value in vars(heard).items() if name != "aligned"},
     )
 
 
@@ -171,5 +242,8 @@ def _note(outcome: Outcome[Script, _Made]) -> str:
     clip_id, result = outcome.item.clip_id, outcome.result
     if result is None:
         return f"{clip_id}: {outcome.error}"
+    speech = result.speech
+    how = f"in voice {speech.voice}" if speech.voice else "as recorded"
     kept = "" if result.is_new else " (kept)"
-    return f"{clip_id}: {result.speech.seconds:.1f} s in voice {result.speech.voice}{kept}"
+    wrong = "" if speech.verdict == "pass" else f", {speech.verdict}: {speech.findings[0].sentence}"
+    return f"{clip_id}: {speech.seconds:.1f} s {how}{kept}{wrong}"

@@ -16,9 +16,11 @@ from typing import Any
 from ..aurora_videos.reconcile import Reconciliation
 from ..aurora_videos.records import Charge, StageRun, Video
 from ..gear.media_store import MediaStore
+from ..price_book import billed_seconds
 from ..script_table.records import Script
 from ..settings import Settings
 from ..stage_tables import STAGES, Failure, by_clip
+from ..tts_audio.records import Speech
 from .records import CampaignFacts
 
 Row = dict[str, Any]
@@ -37,7 +39,7 @@ def table_rows(settings: Settings, facts: CampaignFacts) -> dict[str, list[Row]]
         "charges": charge_rows(facts.charges),
         "artifacts": _artifacts(settings, facts),
         "derivations": _derivations(facts),
-        "speech": [{**_plain(s, {"sample_rate": "sample_rate_hz"}), "words": len(s.words)} for s in facts.speeches],
+        "speech": [_speech(speech) for speech in facts.speeches],
         "videos": _videos(facts),
         "deliverables": _deliverables(facts),
         "quality": [_plain(quality, _PIXELS) for quality in facts.quality],
@@ -62,6 +64,18 @@ def _paid(provider: str, billed_usd: Decimal | None) -> Decimal:
 
 def _text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---- what was spoken
+def _speech(speech: Speech) -> Row:
+    saved = billed_seconds(speech.spoken_seconds) - billed_seconds(speech.seconds) if speech.spoken_seconds else 0
+    row = _plain(speech, {"sample_rate": "sample_rate_hz"}) | {
+        "words": len(speech.words),
+        "saved_seconds": saved,
+        "reasons": " ".join(finding.sentence for finding in speech.findings) or None,
+        "words_that_differ": ", ".join(speech.words_that_differ) or None,
+    }
+    return {name: value for name, value in row.items() if name not in ("findings", "charge_ids")}
 
 
 # ---- what was asked for
@@ -195,6 +209,8 @@ def _inputs(facts: CampaignFacts) -> Iterable[Row]:
         yield _artifact(_text_sha256(text), "script", bytes=len(text.encode()), written=text)
     for script in scripts:
         yield _artifact(script.portrait_sha256, "portrait", written=script.portrait)
+        if script.audio_sha256:
+            yield _artifact(script.audio_sha256, "recording", written=script.audio)
     for video in facts.videos:
         yield _artifact(video.portrait_sha256, "portrait")
 
@@ -252,16 +268,12 @@ def _edge(made: Any, output_kind: str, source: tuple[str, str], **how: Any) -> R
 
 
 def _spoken(facts: CampaignFacts) -> Iterable[Row]:
+    names = ("voice", "language", "engine", "engine_version", "said", "seconds_mode", "trimmed_seconds")
     for speech in facts.speeches:
-        yield _edge(
-            speech,
-            "speech",
-            (_text_sha256(speech.text), "script"),
-            voice=speech.voice,
-            language=speech.language,
-            engine=speech.engine,
-            engine_version=speech.engine_version,
-        )
+        how = {name: getattr(speech, name) for name in (*names, "shaved_seconds", "tempo")}
+        yield _edge(speech, "speech", (_text_sha256(speech.text), "script"), **how)
+        if speech.recording_sha256:
+            yield _edge(speech, "speech", (speech.recording_sha256, "recording"), **how)
 
 
 def _rendered(facts: CampaignFacts) -> Iterable[Row]:

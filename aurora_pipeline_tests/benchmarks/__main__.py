@@ -1,12 +1,13 @@
 """One campaign, measured stage by stage: CPU seconds (ours and our children's) per second of finished video.
 
 Wall times on a shared machine mean little; CPU seconds and their ratios can be compared. Each stage is run twice, so
-that the second column shows what a run costs when there is nothing to do. `throughput` as an argument measures
-1,000 clips against an instant studio instead (throughput.py).
+that the second column shows what a run costs when there is nothing to do. `throughput`, `seconds` or
+`speech_engines` as an argument runs that benchmark of this folder instead.
 """
 
 from __future__ import annotations
 
+import importlib
 import resource
 import shutil
 import sys
@@ -61,9 +62,8 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["throughput"]:
-        from .throughput import main as throughput
-
-        throughput(sys.argv[2:])
+    if sys.argv[1:]:
+        name, *arguments = sys.argv[1:]
+        importlib.import_module(f".{name}", __package__).main(arguments)
     else:
         main()
