@@ -1,7 +1,7 @@
 """The script laid onto the sound by a recogniser -> times of its words, for speech whose engine knows none.
 
 Whisper's attention tells a word's place to 20 ms, but gives it the silence before it as well: word edges that fall into
-a pause are moved to where the sound begins or ends. Measured against engines that know their own times: README.
+a pause are moved to where the sound begins or ends. What remains comes early by the same amount on every voice.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from ..gear.recognisers import ScriptWord
 from .acoustics import Acoustics, Interval
 from .records import Word
+
+# Against engines that know their own times: 913 words of hibari come 43 ms early, 137 of eSpeak in nine languages 43.
+EARLY_SECONDS = 0.04
 
 
 def word_times(text: str, laid: Sequence[ScriptWord] | None, sound: Acoustics) -> tuple[Word, ...] | None:
@@ -25,8 +28,9 @@ def word_times(text: str, laid: Sequence[ScriptWord] | None, sound: Acoustics) -
         while length < len(word):
             mine.append(rest.pop(0))
             length += len(mine[-1].text)
-        start = max(last, _after(mine[0].start_seconds, mine[-1].end_seconds, quiet))
-        last = max(start, _before(start, mine[-1].end_seconds, quiet))
+        begin, end = mine[0].start_seconds + EARLY_SECONDS, min(mine[-1].end_seconds + EARLY_SECONDS, sound.seconds)
+        start = max(last, _after(min(begin, sound.seconds), end, quiet))
+        last = max(start, _before(start, end, quiet))
         times.append(Word(word, round(start, 3), round(last, 3)))
     return tuple(times)
 

@@ -31,14 +31,16 @@ CLIPPED_WARN, CLIPPED_FAIL = 0.001, 0.005
 END_WARN_SECONDS, END_FAIL_SECONDS = 1.2, 2.5
 PAUSE_WARN_SECONDS, PAUSE_FAIL_SECONDS = 1.5, 2.5  # between sentences: 0.9 s at most on 40 lines
 MEANT_TOLERANCE_SECONDS = 0.9  # an asked pause comes on top of the one that the sentence makes itself
-# A recogniser's guess at the language: right on all of 45 clips in five languages, at 0.80 ("Yes.") to 0.999.
+# A recogniser's guess at the language: right, and this sure, on 40 of 41 clips in five languages (not on "Yes.").
+# A robotic voice (eSpeak) it takes for Latvian or Welsh: what is so hard to hear is never held against its words.
 LANGUAGE_SURE = 0.7
+FEWEST_WORDS_FOR_LANGUAGE = 4
 LANGUAGE_WORD_ERROR = 0.4  # and the words must not be there either: names and slogans are foreign everywhere
 # Where a recogniser is weak: held back only when nearly nothing of the script can be in the sound.
 HOPELESS_LIKELIHOOD, HOPELESS_SHARE, HOPELESS_WORD_ERROR = 0.001, 0.8, 0.9
 # Elsewhere: when most words differ and the recogniser would have written few of them. Good clips: at most 0.13 and a
 # middle likelihood above 0.4; a German text read by an English voice: 0.78 and 0.006.
-LOST_WORD_ERROR, LOST_LIKELIHOOD = 0.5, 0.05
+LOST_WORD_ERROR, LOST_LIKELIHOOD = 0.5, 0.02
 MOST_TOLD = 4  # differences in one sentence; the rest is counted
 
 
@@ -89,7 +91,7 @@ def of_words(
 ) -> Iterator[Finding]:
     """What differs from the script. ``times`` are those of its pieces, ``said`` names the recogniser."""
     is_strong = language in STRONG_LANGUAGES or transcript.script is None
-    wrong = comparison.wrong if is_strong else ()
+    wrong = comparison.wrong if is_strong and _is_clear(transcript, language, len(times)) else ()
     doubtful = [each for each in comparison.differences if each.is_doubtful]
     if wrong:
         yield Finding("text", FAIL, _told(wrong, times, UNSPENT))
@@ -159,6 +161,13 @@ def _pauses(sound: Acoustics, meant_seconds: Sequence[float]) -> Iterator[Findin
             f"There are {seconds:.1f} s of silence between the words, from {start:.1f} to {end:.1f} s; cut them out, "
             f"or write [pause {seconds:.1f}s] there if they are meant. {UNSPENT}",
         )
+
+
+def _is_clear(transcript: Transcript, language: str, words: int) -> bool:
+    """False when the recogniser cannot even tell the language of the speech."""
+    if not transcript.language or words < FEWEST_WORDS_FOR_LANGUAGE:
+        return True
+    return transcript.language == language and transcript.language_probability >= LANGUAGE_SURE
 
 
 def _is_hopeless(comparison: Comparison, transcript: Transcript) -> bool:

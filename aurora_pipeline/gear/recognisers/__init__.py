@@ -1,0 +1,9 @@
+"""Samples and the script they should say -> a transcript.  Offline, from wheels that carry their model, or none at all.
+
+Everything a recogniser needs lies in its wheels: no download, no key, no GPU. It is imported when it first hears.
+"""
+
+from .port import HeardWord, Recogniser, ScriptWord, Transcript
+from .registry import NOT_INSTALLED, offline
+
+__all__ = ["NOT_INSTALLED", "HeardWord", "Recogniser", "ScriptWord", "Transcript", "offline"]
