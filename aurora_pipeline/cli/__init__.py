@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "run",
     "new": "campaigns",
     "check": "campaigns",
+    "voices": "voices",
     "quote": "quote",
     "approve": "approve",
     "budget": "budget",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Counts our own changes to what an engine's samples become; raising it makes every clip new (and bought again).
 REVISION = 1
+_BEST_FIRST: tuple[WordTimes, ...] = ("engine", "aligned", "estimated")
 RECORDING, RECORDING_VERSION = "recording", "1"
 
 
@@ -139,7 +140,7 @@ def joined(parts: list[tuple[Part, Spoken]]) -> tuple[Spoken, tuple[TimedWord, .
             pauses.append((passed / rate, (passed + silence) / rate))
             pieces.append(np.zeros(silence, np.float32))
             passed += silence
-    kind: WordTimes = "engine" if all(spoken.word_times == "engine" for _, spoken in parts) else "estimated"
+    kind: WordTimes = max((spoken.word_times for _, spoken in parts), key=_BEST_FIRST.index)
     times = tuple(words)
     return Spoken(np.concatenate(pieces), rate, times, kind), times, tuple(pauses)
 

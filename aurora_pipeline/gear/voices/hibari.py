@@ -1,8 +1,7 @@
 """American English through hibari-tts, a neural voice inside its wheel: about 0.02 CPU seconds a second of speech.
 
-Exact word times: the model's phoneme durations are an inner tensor. A model file is protobuf, and protobuf merges
-repeated fields, so some 40 appended bytes name that tensor as one more output (reference/studio.md, 2); the sound stays
-bit-identical. Where a future model lacks the tensor we fall back to estimated times.
+Exact word times: the model's phoneme durations are an inner tensor (durations.py). Where a future model lacks it
+we fall back to estimated times.
 
 Other voices are made from the same model by moving its pitch curve and its spectral envelope.
 """
@@ -10,15 +9,17 @@ Other voices are made from the same model by moving its pitch curve and its spec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import SpeechFailed
 from ..onnx import keep_quiet
 from . import word_times
-from .engines import Spoken, TimedWord
+from .durations import session_with
+from .engines import NO_IPA, Spoken, TimedWord, parted
+from .misaki import sounds_of, with_possessive
 from .registry import Voice
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ SEED = 0  # fixes the noise component, so that the same text gives the same byte
 LOWEST_PITCH_HZ = 72.0  # below this the pulse train turns into creaks
 # hibari feeds a sentence to its model whole; a longer one is cut at clauses, then at words, to bound time and memory
 MAX_SENTENCE_CHARACTERS = 400
+GIVEN_RATING = 5  # what the package itself gives to phonemes written in a text
 _CLAUSE_END = re.compile(r"(?<=[,;:—])\s+")
 _NOT_SPOKEN = frozenset(' ,.!?;:—…"“”()')
 
@@ -43,6 +45,7 @@ class HibariEngine:
     """The ``hibari`` engine. One model a process; onnxruntime's ``run`` may be called from many threads."""
 
     name = "hibari"
+    takes_ipa = True
 
     def __init__(self) -> None:
         keep_quiet()
@@ -52,20 +55,21 @@ class HibariEngine:
         self._model = Hibari(threads=1)
         self._letters = self._model.g2p  # loads here, under the caller's lock, and not in two threads at once
         _ = self._letters.oov
-        self._session, self._has_durations = _session_with_durations(Path(self._model.model_path))
+        self._session, self._has_durations = session_with(DURATIONS, Path(self._model.model_path))
         self._model.sess = self._session  # one model in memory, not two
 
-    def speak(self, text: str, voice: Voice) -> Spoken:
-        """``text`` at 24 kHz. Raises `SpeechFailed`."""
+    def speak(self, text: str, voice: Voice, ipa: Mapping[int, str] = NO_IPA) -> Spoken:
+        """``text`` at 24 kHz. Raises `SpeechFailed`, also for a sound in ``ipa`` that American English has not."""
         import numpy as np
 
         noise = np.random.default_rng(SEED)
         pieces: list[Samples] = []
         heard: list[TimedWord] | None = []
         offset = 0
-        for sentence in self._sentences(text):
+        stood_in, given = _stood_in(text, ipa)
+        for sentence in self._sentences(stood_in):
             try:
-                samples, words = self._sentence(sentence, voice, noise)
+                samples, words = self._sentence(sentence, voice, noise, given)
             except (IndexError, KeyError, ValueError, TypeError, RuntimeError, RecursionError) as error:
                 raise SpeechFailed(_cannot_speak(sentence, error)) from error
             later = offset / self._model.sample_rate
@@ -84,14 +88,18 @@ class HibariEngine:
             yield from _cut(sentence)
 
     def _sentence(
-        self, sentence: str, voice: Voice, noise: np.random.Generator
+        self, sentence: str, voice: Voice, noise: np.random.Generator, given: Mapping[str, _Given]
     ) -> tuple[Samples, list[TimedWord] | None]:
         """Samples of one sentence and its spoken tokens' times (None when the model does not tell them)."""
         import numpy as np
         from hibari import dsp
         from hibari.g2p.normalize import normalize
 
-        tokens = self._letters.phonemize_tokens(self._letters.tokenize(normalize(sentence)))
+        written = self._letters.tokenize(normalize(sentence))
+        for token in written:
+            if (known := given.get(token.text.lower())) is not None:
+                token.text, token.phonemes, token.rating = known.word, known.sounds, GIVEN_RATING
+        tokens = self._letters.phonemize_tokens(written)
         sounds = _sounds(tokens, self._model.vocab)
         if not sounds:
             return np.zeros(0, np.float32), []
@@ -103,6 +111,38 @@ class HibariEngine:
         if not self._has_durations:
             return samples, None
         return samples, _token_times(tokens, sounds, outputs[6].ravel(), len(samples) / self._model.sample_rate)
+
+
+class _Given(NamedTuple):
+    """A word whose sounds the caller gave, in misaki's letters."""
+
+    word: str
+    sounds: str
+
+
+def _stood_in(text: str, ipa: Mapping[int, str]) -> tuple[str, dict[str, _Given]]:
+    """``text`` with a made-up word for each word given in IPA, and what each stands for.
+
+    The package's own markup would go through its spelling rules; a word it has never seen goes through unharmed, and
+    its place in the sentence still shapes the melody.
+    """
+    if not ipa:
+        return text, {}
+    given: dict[str, _Given] = {}
+    pieces = re.split(r"(\s+)", text)
+    first = 0 if pieces[0] else 2
+    for index, sounds in ipa.items():
+        before, core, possessive, after = parted(pieces[first + 2 * index])
+        said = sounds_of(sounds, core)
+        name = _made_up(len(given))
+        given[name] = _Given(core + possessive, with_possessive(said) if possessive else said)
+        pieces[first + 2 * index] = f"{before}{name.capitalize() if core[:1].isupper() else name}{after}"
+    return "".join(pieces), given
+
+
+def _made_up(number: int) -> str:
+    """``qzxaa``, ``qzxab``, ...: words no text holds."""
+    return f"qzx{chr(ord('a') + number // 26 % 26)}{chr(ord('a') + number % 26)}"
 
 
 def _cannot_speak(sentence: str, error: Exception) -> str:
@@ -186,36 +226,3 @@ def _with_voice(outputs: Sequence[Array], voice: Voice) -> list[Array]:
         pitch = np.where(pitch > 60, moved, 0).astype(np.float32)
     contiguous = [np.ascontiguousarray(part, np.float32) for part in (harmonic, theta, noise, rest, phi)]
     return [*contiguous, pitch]
-
-
-def _session_with_durations(model: Path) -> tuple[Any, bool]:
-    """(onnxruntime session, whether its seventh output is the phoneme durations)."""
-    keep_quiet()
-    import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    content = model.read_bytes()
-    try:
-        session = onnxruntime.InferenceSession(_with_output(content, DURATIONS), options, ["CPUExecutionProvider"])
-    except (Fail, InvalidGraph):  # this model has no such tensor: it still speaks, and word times are estimated
-        return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"]), False
-    return session, session.get_outputs()[-1].name == DURATIONS
-
-
-def _with_output(model: bytes, tensor: str) -> bytes:
-    """``model`` with ``tensor`` (float32) as one more output: ModelProto.graph.output, appended."""
-    element_type = bytes([8, 1])  # TypeProto.Tensor.elem_type = FLOAT
-    kind = _field(2, _field(1, element_type))
-    return model + _field(7, _field(12, _field(1, tensor.encode()) + kind))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited protobuf field."""
-    length, varint = len(content), b""
-    while length > 127:
-        varint += bytes([length & 127 | 128])
-        length >>= 7
-    return bytes([number << 3 | 2]) + varint + bytes([length]) + content

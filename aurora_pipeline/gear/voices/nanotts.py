@@ -7,11 +7,12 @@ it speaks, and its bytes differ by a few units between calls: the media store ke
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import metadata
 
 from ...errors import SpeechFailed
 from . import word_times
-from .engines import Spoken
+from .engines import NO_IPA, Spoken, assert_no_ipa
 from .registry import Voice
 
 SAMPLE_RATE = 16_000
@@ -23,6 +24,7 @@ class NanottsEngine:
     """The ``nanotts`` engine. Raises ImportError when py-nanotts is not installed."""
 
     name = "nanotts"
+    takes_ipa = False
 
     def __init__(self) -> None:
         from py_nanotts import NanoTTS
@@ -30,10 +32,11 @@ class NanottsEngine:
         self.version = metadata.version("py-nanotts")
         self._speaker = NanoTTS()
 
-    def speak(self, text: str, voice: Voice) -> Spoken:
+    def speak(self, text: str, voice: Voice, ipa: Mapping[int, str] = NO_IPA) -> Spoken:
         """``text`` at 16 kHz, with estimated word times. Raises `SpeechFailed`."""
         import numpy as np
 
+        assert_no_ipa(self.name, text, ipa)
         plain = re.sub(r"[<>]", " ", text)
         try:
             pcm = self._speaker.speak(plain, voice=voice.engine_voice, pitch=voice.pitch, volume=VOLUME)

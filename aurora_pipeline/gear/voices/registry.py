@@ -1,20 +1,55 @@
-"""gear/voices.csv -> Voice.  Voices are data: a new one is a row, not code."""
+"""gear/voices.csv and a home's own data/voices.csv -> Voices.  Voices are data: a new one is a row, not code.
+
+A row is a voice of an engine of this machine, or of a bought endpoint (``fal:<name in speech_models.csv>``). Its
+quality is stated plainly, for the robotic ones speak far more languages than the good ones:
+
+    neural   a trained network: close to a person's reading
+    plain    recorded or statistical speech of the 2000s: clear, a little flat (SVOX Pico, Open JTalk)
+    robotic  synthesised by rules: intelligible to those who know the language, never natural (eSpeak NG)
+"""
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-from dataclasses import dataclass
-from importlib import resources
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...errors import BadInput, Problem
+from .. import strict_csv
+from .alphabets import ALPHABETS
 
 DEFAULT_VOICE = "heart"
-ENGINES = ("hibari", "nanotts")
+ENGINES = ("hibari", "nanotts", "openjtalk", "piper", "espeak")
+QUALITIES = ("neural", "plain", "robotic")
+PAID = "fal:"
+SHIPPED = Path(__file__).parents[1] / "voices.csv"
+COLUMNS = strict_csv.Columns(
+    ("voice", "engine", "language", "engine_voice", "quality", "scripts", "description"), ("pitch", "formant")
+)
+# Which engines can move a voice's pitch, and its formants; the others would pass over it in silence.
+MOVES = {"pitch": ("hibari", "nanotts", "openjtalk", "espeak"), "formant": ("hibari",)}
+# What people write for a language, and the tag its voices carry.
+SAME_LANGUAGE = {"no": "nb", "cmn": "zh", "iw": "he", "in": "id", "fil": "tl"}
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MODEL = re.compile(re.escape(PAID) + r"[a-z0-9][a-z0-9._-]{0,60}")
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice people choose by ``name``. ``pitch`` and ``formant`` multiply the engine voice's own (1 leaves it)."""
+    """A voice people choose by ``name``. ``pitch`` and ``formant`` multiply the engine voice's own (1 leaves it).
+
+    ``engine`` is one of `ENGINES` (local and free), or ``fal:<speech model>`` (paid). ``engine_voice`` is what the
+    engine calls it; a Piper voice's is its file's path with a mark of its content, so that another file is another
+    voice. ``scripts`` are what the Unicode names of the letters it reads begin with. ``file`` is where a Piper voice
+    lies on this machine: never part of a record.
+    """
 
     name: str
     engine: str
@@ -23,37 +58,194 @@ class Voice:
     pitch: float
     formant: float
     description: str
+    quality: str = "neural"
+    scripts: tuple[str, ...] = ("LATIN",)
+    file: Path | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_paid(self) -> bool:
+        """True when speaking costs money."""
+        return self.engine.startswith(PAID)
+
+    @property
+    def speech_model(self) -> str:
+        """The row of speech_models.csv that a paid voice belongs to; empty for a voice of this machine."""
+        return self.engine.removeprefix(PAID) if self.is_paid else ""
 
     def speaks(self, language: str) -> bool:
-        """True for the voice's own tag (``de-DE``, any case, ``_`` for ``-``) and for its bare language (``de``)."""
-        asked = language.strip().replace("_", "-").lower()
-        own = self.language.lower()
-        return asked in (own, own.split("-")[0])
+        """True for the voice's own tag (``de-DE``, any case, ``_`` for ``-``) and for its bare language (``de``).
+
+        A voice of no region (``de``) speaks them all (``de-AT``).
+        """
+        asked, own = _tag(language), _tag(self.language)
+        return asked in (own, own.split("-")[0]) or asked.split("-")[0] == own
 
 
-@functools.cache
+@dataclass(frozen=True)
+class Voices:
+    """Every voice there is, in the order of the files: the shipped ones, then a home's own."""
+
+    rows: tuple[Voice, ...]
+
+    def named(self, name: str) -> Voice | None:
+        """The voice of that name, or None."""
+        return next((voice for voice in self.rows if voice.name == name), None)
+
+    def speaking(self, language: str) -> tuple[Voice, ...]:
+        """The voices that speak ``language``; empty when none does."""
+        return tuple(voice for voice in self.rows if voice.speaks(language))
+
+
+def read_voices(home_file: Path | None) -> Voices:
+    """The shipped voices and those of ``home_file``, which need not be there; its rows replace voices of their name.
+
+    Paths of Piper voices are relative to the folder of ``home_file``. Raises `BadInput` with every problem of it.
+    """
+    rows = {voice.name: voice for voice in _shipped()}
+    if home_file is not None and home_file.exists():
+        rows |= {voice.name: voice for voice in _read(home_file)}
+    return Voices(tuple(rows.values()))
+
+
 def voices() -> tuple[Voice, ...]:
-    """Every voice there is, in the order of the file."""
-    text = resources.files("aurora_pipeline.gear").joinpath("voices.csv").read_text(encoding="utf-8")
-    return tuple(
-        Voice(
-            name=row["voice"],
-            engine=row["engine"],
-            language=row["language"],
-            engine_voice=row["engine_voice"],
-            pitch=float(row["pitch"]),
-            formant=float(row["formant"]),
-            description=row["description"],
-        )
-        for row in csv.DictReader(io.StringIO(text, newline=""))
-    )
+    """Every shipped voice, in the order of the file."""
+    return _shipped()
 
 
 def voice_named(name: str) -> Voice | None:
-    """The voice of that name, or None."""
-    return next((voice for voice in voices() if voice.name == name), None)
+    """The shipped voice of that name, or None."""
+    return Voices(_shipped()).named(name)
 
 
 def voices_speaking(language: str) -> tuple[Voice, ...]:
-    """The voices that speak ``language``; empty when none does."""
-    return tuple(voice for voice in voices() if voice.speaks(language))
+    """The shipped voices that speak ``language``; empty when none does."""
+    return Voices(_shipped()).speaking(language)
+
+
+@functools.cache
+def _shipped() -> tuple[Voice, ...]:
+    return _read(SHIPPED)
+
+
+def _tag(language: str) -> str:
+    """``pt_BR`` -> ``pt-br``, ``no`` -> ``nb``."""
+    bare, *rest = language.strip().replace("_", "-").lower().split("-")
+    return "-".join([SAME_LANGUAGE.get(bare, bare), *rest])
+
+
+def _read(path: Path) -> tuple[Voice, ...]:
+    file = "/".join(path.parts[-2:])
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        sentence = f"cannot be read ({error.strerror or 'unknown'}); restore it"
+        raise BadInput([Problem(file, 0, "", sentence)]) from error
+    table = strict_csv.read_table(content, COLUMNS, file=file)
+    reader = _Reader(file, path.parent, list(table.problems))
+    rows = [voice for voice in map(reader.voice, table.rows) if voice is not None]
+    reader.compare(table.rows)
+    if reader.problems:
+        raise BadInput(reader.problems)
+    return tuple(rows)
+
+
+class _Reader:
+    """Turns rows into voices and collects what is wrong with them."""
+
+    def __init__(self, file: str, folder: Path, problems: list[Problem]) -> None:
+        self.file, self.folder, self.problems = file, folder, problems
+
+    def voice(self, row: strict_csv.CsvRow) -> Voice | None:
+        """The row's voice; None, and problems, when it has any."""
+        before = len(self.problems)
+        said: dict[str, Any] = {
+            "name": self._cell(row, "voice", _name),
+            "engine": self._cell(row, "engine", _engine),
+            "language": self._cell(row, "language", _language),
+            "engine_voice": self._cell(row, "engine_voice", str),
+            "quality": self._cell(row, "quality", _quality),
+            "scripts": self._cell(row, "scripts", _scripts),
+            "pitch": self._cell(row, "pitch", _factor) or 1.0,
+            "formant": self._cell(row, "formant", _factor) or 1.0,
+            "description": self._cell(row, "description", str),
+        }
+        for name, engines in MOVES.items():
+            if said["engine"] and said[name] != 1.0 and said["engine"] not in engines:
+                self._add(row.line, name, f"is no matter of {said['engine']}; empty it (of {', '.join(engines)} it is)")
+        if said["engine"] == "piper" and said["engine_voice"]:
+            said |= self._piper_file(row, said["engine_voice"])
+        return Voice(**said) if len(self.problems) == before else None
+
+    def compare(self, rows: Iterable[strict_csv.CsvRow]) -> None:
+        """Names must be one voice's alone."""
+        seen: dict[str, int] = {}
+        for row in rows:
+            name = row.cells.get("voice", "").strip()
+            if name and (line := seen.setdefault(name, row.line)) != row.line:
+                self._add(row.line, "voice", f"'{name}' is also on line {line}; keep one of the two")
+
+    def _piper_file(self, row: strict_csv.CsvRow, written: str) -> dict[str, Any]:
+        from .piper_files import marked
+
+        file = (self.folder / written.partition("#")[0]).resolve()
+        missing = [each.name for each in (file, file.with_name(f"{file.name}.json")) if not each.is_file()]
+        if missing:
+            folder = Path(self.folder.name, written).parent.as_posix()
+            sentence = f"has no file {' and no '.join(missing)} in {folder}/; put the Piper voice's two files there"
+            self._add(row.line, "engine_voice", sentence)
+            return {}
+        return {"engine_voice": marked(written, file), "file": file}
+
+    def _add(self, line: int, column: str, sentence: str) -> None:
+        self.problems.append(Problem(self.file, line, column, sentence))
+
+    def _cell(self, row: strict_csv.CsvRow, name: str, check: Callable[[str], Value]) -> Value | None:
+        """The checked value of a cell; None when it is empty or wrong."""
+        text = row.cells.get(name, "").strip()
+        if not text:
+            if name in COLUMNS.required:
+                self._add(row.line, name, "is empty")
+            return None
+        try:
+            return check(text)
+        except ValueError as error:
+            self._add(row.line, name, str(error))
+            return None
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"is {text[:60]!r}; use small letters, digits, '.', '-' or '_', beginning with a letter")
+    return text
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES and not _MODEL.fullmatch(text):
+        raise ValueError(f"is '{text[:60]}'; use {', '.join(ENGINES)}, or {PAID}NAME of a row of speech_models.csv")
+    return text
+
+
+def _language(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise ValueError(f"is '{text[:40]}'; write a tag such as de, en-GB or es-419")
+    return text
+
+
+def _quality(text: str) -> str:
+    if text not in QUALITIES:
+        raise ValueError(f"is '{text[:40]}'; use {', '.join(QUALITIES)}")
+    return text
+
+
+def _scripts(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(text.split()))
+    for word in found:
+        if word not in ALPHABETS:
+            raise ValueError(f"holds '{word[:40]}'; {strict_csv.nearest(word.upper(), ALPHABETS)}")
+    return found
+
+
+def _factor(text: str) -> float:
+    if not re.fullmatch(r"[0-9](\.[0-9]{1,3})?", text) or not 0.5 <= float(text) <= 2.0:
+        raise ValueError(f"is '{text[:40]}'; write a number from 0.5 to 2, or leave it empty")
+    return float(text)

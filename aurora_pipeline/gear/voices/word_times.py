@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .engines import TimedWord
 
@@ -28,6 +29,13 @@ _PAUSE_AFTER = re.compile(r"[,.;:!?…—][\"'”’)\]]*$")
 Span = tuple[float, float]
 
 
+class Marks(NamedTuple):
+    """Moments an engine tells: (character of the text, sample) where words begin, and samples where clauses end."""
+
+    words: Sequence[tuple[int, int]]
+    ends: Sequence[int]
+
+
 def mapped(text: str, heard: Sequence[TimedWord]) -> tuple[TimedWord, ...]:
     """Times of the script's own words, from those of the tokens an engine spoke (numbers expanded, clitics split)."""
     words = text.split()
@@ -41,6 +49,56 @@ def mapped(text: str, heard: Sequence[TimedWord]) -> tuple[TimedWord, ...]:
             pieces = whole if one_to_one else _shared(words[ours_from:ours_to], (whole[0][0], whole[-1][1]))
             spans[ours_from:ours_to] = pieces
     return _in_order(words, spans)
+
+
+def mapped_pieces(text: str, pieces: Sequence[tuple[str, int]], heard: Sequence[TimedWord]) -> tuple[TimedWord, ...]:
+    """Like `mapped`, where a word may be said as several: ``pieces`` are (key, index of its word), as heard words are.
+
+    Keys and the texts of ``heard`` are in the engine's own writing of sounds.
+    """
+    words = text.split()
+    spans: list[Span | None] = [None] * len(words)
+    matcher = difflib.SequenceMatcher(None, [key for key, _ in pieces], [each.text for each in heard], autojunk=False)
+    for _, ours_from, ours_to, theirs_from, theirs_to in matcher.get_opcodes():
+        if ours_to > ours_from and theirs_to > theirs_from:
+            whole = [(each.start_seconds, each.end_seconds) for each in heard[theirs_from:theirs_to]]
+            ours = pieces[ours_from:ours_to]
+            is_even = len(ours) == len(whole)
+            parts = whole if is_even else _shared([key for key, _ in ours], (whole[0][0], whole[-1][1]))
+            for (_, index), (start, end) in zip(ours, parts, strict=True):
+                earlier = spans[index]
+                spans[index] = (start if earlier is None else earlier[0], end)
+    return _in_order(words, spans)
+
+
+def marked(text: str, marks: Marks, samples: NDArray[np.float32], sample_rate: int) -> tuple[TimedWord, ...]:
+    """Times from the moments an engine tells. A word it runs together with the one before shares that one's time."""
+    found = list(re.finditer(r"\S+", text))
+    begins = [word.start() for word in found]
+    firsts: dict[int, int] = {}
+    for character, sample in marks.words:
+        firsts.setdefault(max(0, bisect_right(begins, character) - 1), sample)
+    leaders = sorted(firsts)
+    spans: list[Span | None] = [None] * len(found)
+    for number, leader in enumerate(leaders):
+        following = leaders[number + 1] if number + 1 < len(leaders) else len(found)
+        until = firsts[following] if following in firsts else len(samples)
+        span = (firsts[leader] / sample_rate, _sound_end(firsts[leader], until, marks.ends, samples) / sample_rate)
+        spoken = [index for index in range(leader, following) if index == leader or _key(found[index].group())]
+        parts = _shared([found[index].group() for index in spoken], span)
+        for index, part in zip(spoken, parts, strict=True):
+            spans[index] = part
+    return _in_order([word.group() for word in found], spans)
+
+
+def _sound_end(begin: int, until: int, ends: Sequence[int], samples: NDArray[np.float32]) -> int:
+    """Where a word's sound ends: at the next word, or, where a clause ends with it, before the pause that follows."""
+    import numpy as np
+
+    if not any(begin < end <= until for end in ends):
+        return until
+    loud = np.flatnonzero(np.abs(samples[begin:until]) > 10 ** (QUIET_DB / 20) / 4)
+    return begin + int(loud[-1]) + 1 if len(loud) else until
 
 
 def estimated(text: str, samples: NDArray[np.float32], sample_rate: int) -> tuple[TimedWord, ...]:

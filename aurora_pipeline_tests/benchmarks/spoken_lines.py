@@ -1,0 +1,68 @@
+"""Six advertising lines in each of eight languages: numbers, names, questions and pauses, in their own alphabets."""
+
+SPOKEN_LINES = {
+    "en": (
+        "Meet the kettle that keeps its promise, and saves you twenty minutes every day.",
+        "Our new plan costs less than a sandwich. Would you like to try it?",
+        "Delivery is free, returns are free, and the battery lasts eleven days.",
+        "Forty thousand people switched last month, because time is precious.",
+        "Stop paying twice for the same coffee; start the morning with us.",
+        "This is the last day of the spring sale, so please hurry.",
+    ),
+    "de": (
+        "Das ist der Wasserkocher, der sein Versprechen hält und jeden Tag zwanzig Minuten spart.",
+        "Unser neuer Tarif kostet weniger als ein Brötchen. Möchten Sie ihn ausprobieren?",
+        "Die Lieferung ist kostenlos, und der Akku hält elf Tage.",
+        "Vierzigtausend Menschen haben letzten Monat gewechselt, weil Zeit kostbar ist.",
+        "Zahlen Sie nicht zweimal für denselben Kaffee, sondern beginnen Sie den Morgen mit uns.",
+        "Heute ist der letzte Tag des Frühlingsverkaufs, also beeilen Sie sich.",
+    ),
+    "es": (
+        "Esta es la tetera que cumple su promesa y te ahorra veinte minutos cada día.",
+        "Nuestro nuevo plan cuesta menos que un bocadillo. ¿Quieres probarlo?",
+        "El envío es gratis, y la batería dura once días.",
+        "Cuarenta mil personas cambiaron el mes pasado, porque el tiempo es valioso.",
+        "Deja de pagar dos veces por el mismo café, y empieza la mañana con nosotros.",
+        "Hoy es el último día de las rebajas de primavera, así que date prisa.",
+    ),
+    "fr": (
+        "Voici la bouilloire qui tient sa promesse et vous fait gagner vingt minutes par jour.",
+        "Notre nouvelle offre coûte moins cher qu'un sandwich. Voulez-vous l'essayer ?",
+        "La livraison est gratuite, et la batterie dure onze jours.",
+        "Quarante mille personnes ont changé le mois dernier, car le temps est précieux.",
+        "Ne payez plus deux fois le même café, et commencez la matinée avec nous.",
+        "C'est le dernier jour des soldes de printemps, alors dépêchez-vous.",
+    ),
+    "it": (
+        "Ecco il bollitore che mantiene la promessa e ti fa risparmiare venti minuti al giorno.",
+        "Il nostro nuovo piano costa meno di un panino. Vuoi provarlo?",
+        "La consegna è gratuita, e la batteria dura undici giorni.",
+        "Quarantamila persone hanno cambiato il mese scorso, perché il tempo è prezioso.",
+        "Smetti di pagare due volte lo stesso caffè, e comincia la mattina con noi.",
+        "Oggi è l'ultimo giorno dei saldi di primavera, quindi affrettati.",
+    ),
+    "ja": (
+        "この やかんは 約束を 守り、毎日 二十分を 節約します。",
+        "新しい プランは サンドイッチより 安いです。試して みませんか。",
+        "配送は 無料で、電池は 十一日 持ちます。",
+        "先月は 四万人が 乗り換えました。時間は 大切だからです。",
+        "同じ コーヒーに 二回 払うのは やめましょう。",
+        "今日は 春の セールの 最後の 日です。お急ぎください。",
+    ),
+    "ar": (
+        "هذه هي الغلاية التي تفي بوعدها وتوفر عليك عشرين دقيقة كل يوم.",
+        "خطتنا الجديدة أرخص من شطيرة. هل تريد أن تجربها؟",
+        "التوصيل مجاني، والبطارية تدوم أحد عشر يوما.",
+        "أربعون ألف شخص انتقلوا إلينا الشهر الماضي، لأن الوقت ثمين.",
+        "لا تدفع مرتين ثمن القهوة نفسها، وابدأ الصباح معنا.",
+        "اليوم هو آخر يوم في تخفيضات الربيع، فأسرع.",
+    ),
+    "hi": (
+        "यह केतली अपना वादा निभाती है और हर दिन बीस मिनट बचाती है।",
+        "हमारी नई योजना एक सैंडविच से सस्ती है। क्या आप इसे आज़माना चाहेंगे?",
+        "डिलीवरी मुफ़्त है, और बैटरी ग्यारह दिन चलती है।",
+        "पिछले महीने चालीस हज़ार लोग हमारे साथ आए, क्योंकि समय कीमती है।",
+        "एक ही कॉफ़ी के लिए दो बार पैसे मत दीजिए, सुबह हमारे साथ शुरू कीजिए।",
+        "आज वसंत की सेल का आख़िरी दिन है, इसलिए जल्दी कीजिए।",
+    ),
+}
