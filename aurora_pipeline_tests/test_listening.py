@@ -60,12 +60,12 @@ WRONG = [  # voice, what is spoken, the script, what the sentence says
 def _spoken(text, voice="heart"):
     if voice.startswith("pico"):
         pytest.importorskip("py_nanotts")
-    found = voices.voice_named(voice)
+    found = voices.shipped().named(voice)
     return voices.engine(found.engine).speak(text, found)
 
 
 def _language(voice):
-    return voices.voice_named(voice).language
+    return voices.shipped().named(voice).language
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ LONG = (
     "Ask your dentist, ask your neighbour, or ask the dog.",
     "You keep the gift even if you cancel, so try it today.",
 )
-HEART = voices.voice_named("heart")
+HEART = voices.shipped().named("heart")
 
 
 @pytest.fixture(scope="module")

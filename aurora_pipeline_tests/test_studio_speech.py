@@ -172,7 +172,7 @@ def test_a_region_and_a_low_voice_are_followed_where_there_are_such_voices() -> 
 def test_a_language_that_no_installed_voice_speaks_is_refused_in_so_many_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speaking, "voices", lambda: ())
+    monkeypatch.setattr(speaking, "_local", list)
     hindi = AskedToSpeak(TABLE.named("kokoro-hindi"), "नमस्ते", "hf_alpha", "hi", False)
 
     with pytest.raises(Refused) as caught:

@@ -25,7 +25,7 @@ from aurora_pipeline.tts_audio import speak_campaign
 from aurora_pipeline.tts_audio.listening import listen
 from aurora_pipeline.tts_audio.wav import write_wav
 
-HEART = voices.voice_named("heart")
+HEART = voices.shipped().named("heart")
 SENTENCE = "A bag of Harbour Coffee, just $9.50."
 
 
@@ -211,10 +211,10 @@ def test_the_level_is_left_alone_but_never_clips(tmp_path):
 
 
 def test_every_voice_belongs_to_an_engine_and_speaks_its_language():
-    local = {voice.engine for voice in voices.voices() if not voice.is_paid}
+    local = {voice.engine for voice in voices.shipped().rows if not voice.is_paid}
     assert local == set(voices.ENGINES) - {"piper"}  # a Piper voice is a file the user brings
-    assert len({voice.name for voice in voices.voices()}) == len(voices.voices())
-    assert voices.voice_named(voices.DEFAULT_VOICE) is HEART
+    assert len({voice.name for voice in voices.shipped().rows}) == len(voices.shipped().rows)
+    assert voices.shipped().named(voices.DEFAULT_VOICE) is HEART
     assert [HEART.speaks(language) for language in ("en", "en_us", "en-GB")] == [True, True, False]
 
 
@@ -245,7 +245,7 @@ def test_the_voices_made_of_one_model_differ():
     engine = voices.engine("hibari")
 
     pitch = {
-        name: _pitch_hz(engine.speak("Hello there.", voices.voice_named(name))) for name in ("low", "heart", "high")
+        name: _pitch_hz(engine.speak("Hello there.", voices.shipped().named(name))) for name in ("low", "heart", "high")
     }
 
     assert pitch["low"] < 0.75 * pitch["heart"]
@@ -310,7 +310,7 @@ def test_a_very_long_sentence_is_spoken_in_pieces_without_losing_a_word():
 )
 def test_nanotts_speaks_its_languages_without_clipping(voice, text):
     pytest.importorskip("py_nanotts")
-    spoken = voices.engine("nanotts").speak(text, voices.voice_named(voice))
+    spoken = voices.engine("nanotts").speak(text, voices.shipped().named(voice))
 
     assert listen(spoken.samples, spoken.sample_rate, text=text, language="x").verdict == "pass"
     assert (spoken.sample_rate, spoken.word_times) == (16_000, "estimated")
@@ -320,7 +320,7 @@ def test_nanotts_speaks_its_languages_without_clipping(voice, text):
 
 def test_nanotts_does_not_obey_markup():
     pytest.importorskip("py_nanotts")
-    engine, voice = voices.engine("nanotts"), voices.voice_named("pico-de")
+    engine, voice = voices.engine("nanotts"), voices.shipped().named("pico-de")
 
     plain, marked = engine.speak("Hallo Welt", voice), engine.speak('<speed level="20">Hallo Welt', voice)
 

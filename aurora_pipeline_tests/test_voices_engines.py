@@ -50,7 +50,7 @@ def speaker(request, tmp_path_factory):
     if not voices.is_installed(request.param):
         pytest.skip(f"{request.param} is not installed: {voices.how_to_install(request.param)}")
     name, *rest = CONTRACT[request.param]
-    voice = _joe(tmp_path_factory.mktemp("data")) if name == "joe" else voices.voice_named(name)
+    voice = _joe(tmp_path_factory.mktemp("data")) if name == "joe" else voices.shipped().named(name)
     return voices.engine(request.param), voice, *rest
 
 
@@ -166,7 +166,7 @@ def test_every_espeak_row_makes_sound_in_every_alphabet_it_names():
     pytest.importorskip("espeakng_loader")
     engine = voices.engine("espeak")
 
-    for voice in voices.voices():
+    for voice in voices.shipped().rows:
         for script in voice.scripts if voice.engine == "espeak" else ():
             spoken = engine.speak(_WORDS[script], voice)
             seconds = len(spoken.samples) / spoken.sample_rate
@@ -238,10 +238,10 @@ def test_data_in_a_deep_folder_is_linked_to_a_short_path_and_still_speaks(tmp_pa
 _SPEAK_FROM = """
 import sys, espeakng_loader
 espeakng_loader.get_data_path = lambda: sys.argv[1]
-from aurora_pipeline.gear.voices import engine, espeak_data, voice_named
+from aurora_pipeline.gear.voices import engine, espeak_data, shipped
 near = espeak_data.near_enough(sys.argv[1])
 print(len(near) <= espeak_data.LONGEST_PATH_BYTES)
-print(len(engine("espeak").speak("Hello.", voice_named("espeak-en-us")).samples) > 5000)
+print(len(engine("espeak").speak("Hello.", shipped().named("espeak-en-us")).samples) > 5000)
 """
 
 
@@ -290,7 +290,7 @@ def test_ipa_without_a_vowel_is_refused():
 
 
 def test_a_word_in_ipa_keeps_its_punctuation_and_possessive():
-    heart = voices.voice_named("heart")
+    heart = voices.shipped().named("heart")
 
     spoken = voices.engine("hibari").speak("Meet “Creatify's” shop.", heart, {1: "ˈkɹiːətɪfaɪ"})
 
@@ -332,7 +332,7 @@ def crew():
         helper.end()
 
 
-ROBOT = voices.voice_named("espeak-de")
+ROBOT = voices.shipped().named("espeak-de")
 
 
 def test_processes_speak_as_the_engine_itself_does(crew):
@@ -402,11 +402,11 @@ def test_processes_end_with_the_one_that_began_them(tmp_path):
 
 _DIE_WITH_A_WORKER = """
 import sys
-from aurora_pipeline.gear.voices import voice_named
+from aurora_pipeline.gear.voices import shipped
 from aurora_pipeline.gear.voices.workers import Crew
 from aurora_pipeline.gear.voices.engines import load_here
 crew = Crew(load_here("espeak"), most=2, pays_after=0)
-crew.speak("Hallo", voice_named("espeak-de"))
+crew.speak("Hallo", shipped().named("espeak-de"))
 print(crew._idle[0]._process.pid, flush=True)
 sys.stdin.read()
 import time; time.sleep(600)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SpeechFailed
 from ..gear import ffmpeg
-from ..gear.voices import Spoken, TimedWord, Voice, engine, voices
+from ..gear.voices import Spoken, TimedWord, Voice, engine, is_installed, shipped
 from .asked import AskedToSpeak
 from .refusals import refuse
 
@@ -114,10 +114,17 @@ def _spoken(asked: AskedToSpeak) -> tuple[Voice, Spoken]:
     raise refuse("unsupported_language", sentence, argument=asked.model.input, value=asked.text)
 
 
+def _local() -> list[Voice]:
+    """The voices that can speak here now."""
+    free = [voice for voice in shipped().rows if not voice.is_paid]
+    installed = {name for name in {voice.engine for voice in free} if is_installed(name)}
+    return [voice for voice in free if voice.engine in installed]
+
+
 def _nearest(language: str, theirs: str) -> list[Voice]:
     """The local voices of a language, the likest first."""
     asked, bare = language.lower(), language.split("-", maxsplit=1)[0].lower()
-    local = [voice for voice in voices() if ":" not in voice.engine and voice.speaks(bare)]
+    local = [voice for voice in _local() if voice.speaks(bare)]
     wants_low = len(theirs) > 2 and theirs[1:3] == "m_"  # Kokoro's am_adam, bm_lewis
     return sorted(local, key=lambda v: (v.language.lower() != asked, v.pitch if wants_low else abs(v.pitch - 1)))
 
@@ -128,7 +135,7 @@ def _language_of(text: str) -> str:
     script = max(set(scripts), key=scripts.count) if scripts else LATIN
     if script == LATIN:
         return ENGLISH
-    found = (voice.language for voice in voices() if script in getattr(voice, "scripts", (LATIN,)))
+    found = (voice.language for voice in _local() if script in voice.scripts)
     return next(found, f"{script.title()} letters")
 
 

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def _spoken(text: str, voice: str) -> Spoken:
-    found = voices.voice_named(voice)
+    found = voices.shipped().named(voice)
     assert found is not None
     return voices.engine(found.engine).speak(text, found)
 

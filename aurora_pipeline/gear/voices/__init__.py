@@ -13,9 +13,7 @@ from .registry import (
     Voice,
     Voices,
     read_voices,
-    voice_named,
-    voices,
-    voices_speaking,
+    shipped,
 )
 
 __all__ = [
@@ -33,7 +31,5 @@ __all__ = [
     "how_to_install",
     "is_installed",
     "read_voices",
-    "voice_named",
-    "voices",
-    "voices_speaking",
+    "shipped",
 ]

@@ -101,30 +101,16 @@ def read_voices(home_file: Path | None) -> Voices:
 
     Paths of Piper voices are relative to the folder of ``home_file``. Raises `BadInput` with every problem of it.
     """
-    rows = {voice.name: voice for voice in _shipped()}
+    rows = {voice.name: voice for voice in shipped().rows}
     if home_file is not None and home_file.exists():
         rows |= {voice.name: voice for voice in _read(home_file)}
     return Voices(tuple(rows.values()))
 
 
-def voices() -> tuple[Voice, ...]:
-    """Every shipped voice, in the order of the file."""
-    return _shipped()
-
-
-def voice_named(name: str) -> Voice | None:
-    """The shipped voice of that name, or None."""
-    return Voices(_shipped()).named(name)
-
-
-def voices_speaking(language: str) -> tuple[Voice, ...]:
-    """The shipped voices that speak ``language``; empty when none does."""
-    return Voices(_shipped()).speaking(language)
-
-
 @functools.cache
-def _shipped() -> tuple[Voice, ...]:
-    return _read(SHIPPED)
+def shipped() -> Voices:
+    """The voices that come with the package."""
+    return Voices(_read(SHIPPED))
 
 
 def _tag(language: str) -> str:
