@@ -25,9 +25,10 @@ from .stage_tables import STAGES, Failure, StageTable, read_rows, write_rows, wr
 from .tts_audio import Speech
 
 if TYPE_CHECKING:
-    from .aurora_videos.quote import Quote
+    from .aurora_videos.quoted import Quote
     from .aurora_videos.reconcile import Reconciled
     from .aurora_videos.reconcile.compare import Window
+    from .aurora_videos.speech_quote import SpeechQuote
     from .warehouse import CampaignFacts
     from .warehouse.known import RowReader
 
@@ -95,17 +96,25 @@ def script_table(job: Job) -> Campaign:
     return campaign
 
 
-def tts_audio(job: Job) -> StageTable[Speech]:
-    """Speak every script of the campaign; what was spoken before is kept."""
+def tts_audio(job: Job, *, approved: SpeechQuote | None = None) -> StageTable[Speech]:
+    """Speak every script of the campaign; what was spoken before is kept.
+
+    ``approved`` is the quote of paid speech that somebody (or a cap) agreed to: with fal nothing else is bought. Raises
+    `SpendRefused` when the campaign would now buy anything that it does not name.
+    """
+    from .aurora_videos.speech_seller import seller_of
     from .script_table import read_campaign
     from .tts_audio.ears import recogniser_of
     from .tts_audio.speak import speak_campaign
 
+    started_at = datetime.now(UTC)
     with _recorded(job, "tts_audio") as outcome:
         campaign, recogniser = read_campaign(job.settings, job.campaign), recogniser_of(job.settings)
-        table = speak_campaign(job.settings, campaign, job.progress, recogniser=recogniser)
+        agreed = approved.carried_out(quote_speech(job)) if approved is not None else None
+        with seller_of(job.settings, campaign, agreed, run_id=job.run_id) as seller:
+            table = speak_campaign(job.settings, campaign, job.progress, seller=seller, recogniser=recogniser)
         write_table(job.settings, "tts_audio", job.campaign, Speech, table)
-        outcome(table, Decimal(0))
+        outcome(table, _billed_since(job, started_at))
     return table
 
 
@@ -180,6 +189,15 @@ def rebuild_warehouse(settings: Settings) -> None:
     rebuild(settings, (gather_facts(settings, each, read=readable_rows) for each in known_campaigns(settings)))
 
 
+def quote_speech(job: Job) -> SpeechQuote:
+    """What the campaign's paid speech would cost now; no lines where no voice of it is paid. Spends nothing."""
+    from .aurora_videos.speech_quote import quote_speech as quote
+    from .script_table import read_campaign
+
+    campaign = read_campaign(job.settings, job.campaign)
+    return quote(job.settings, campaign, run_id=job.run_id, needs_approval=job.needs_approval)
+
+
 def quote_campaign(job: Job) -> Quote:
     """What the campaign would cost now, from the speech that has been made. Spends nothing."""
     from .aurora_videos.quote import quote_campaign as quote
@@ -190,15 +208,20 @@ def quote_campaign(job: Job) -> Quote:
     return quote(job.settings, campaign, speeches, run_id=job.run_id, needs_approval=job.needs_approval)
 
 
-def run_campaign(job: Job, *, approve: Callable[[Quote], Quote] = lambda quote: quote) -> Finished:
+def run_campaign(
+    job: Job,
+    *,
+    approve: Callable[[Quote], Quote] = lambda quote: quote,
+    approve_speech: Callable[[SpeechQuote], SpeechQuote] = lambda quote: quote,
+) -> Finished:
     """All five stages in order. A clip that fails is left behind with its reason; its neighbours go on.
 
-    ``approve(quote)`` is asked after the free stages and before anything is bought; it returns what was agreed to (the
-    quote, or less of it), or raises `SpendRefused` to stop.
+    ``approve_speech(quote)`` is asked before paid speech is bought, ``approve(quote)`` once everything is spoken and
+    before any video is; each returns what was agreed to (the quote, or less of it), or raises `SpendRefused` to stop.
     """
     campaign = script_table(job)
     job.settings.assert_may_spend(campaign.budget_usd)
-    speech = tts_audio(job)
+    speech = tts_audio(job, approved=approve_speech(quote_speech(job)))
     quote = approve(quote_campaign(job))
     return Finished(campaign, speech, aurora_videos(job, approved=quote), deliverables(job), warehouse(job))
 
@@ -245,15 +268,16 @@ def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = re
     from .warehouse import CampaignFacts
 
     name, ledger = campaign.name, open_ledger(settings.ledger)
-    videos = read(settings, "aurora_videos", name, Video)
+    videos, speeches = read(settings, "aurora_videos", name, Video), read(settings, "tts_audio", name, Speech)
+    used = [video.charge_id for video in videos] + [each for speech in speeches for each in speech.charge_ids]
     return CampaignFacts(
         campaign=campaign,
-        speeches=read(settings, "tts_audio", name, Speech),
+        speeches=speeches,
         videos=videos,
         deliverables=read(settings, "deliverables", name, Deliverable),
         quality=read(settings, QUALITY, name, Quality),
         failures=tuple(failure for stage in STAGES for failure in read(settings, f"{stage}.failures", name, Failure)),
-        charges=tuple(ledger.charges(campaign=name, charge_ids=[video.charge_id for video in videos])),
+        charges=tuple(ledger.charges(campaign=name, charge_ids=used)),
         stage_runs=tuple(ledger.stage_runs(campaign=name)),
         reconciliations=tuple(kept(ledger, campaign=name)),
     )

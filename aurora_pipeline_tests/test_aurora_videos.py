@@ -16,7 +16,7 @@ from aurora_pipeline.aurora_videos.affordable import affordable
 from aurora_pipeline.aurora_videos.following import Following
 from aurora_pipeline.aurora_videos.ledger import Ledger, open_ledger
 from aurora_pipeline.aurora_videos.purchase import Purchase
-from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
+from aurora_pipeline.aurora_videos.quoted import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.render import render_campaign
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.aurora_videos.spending import Limits
@@ -1020,10 +1020,10 @@ class TestQuote:
         charge, _new = purchase.till.ledger.claim(purchase._plan(), limits=Limits())
 
         request = purchase.clip.request
-        assert quote_module._standing(request, charge, None) == ("new", "")
+        assert quote_module.standing_of(request, charge, ()) == ("new", "")
         purchase.till.ledger.mark_sending(charge.charge_id, audio_url="u")
         sent = purchase.till.ledger.charge(charge.charge_id)
-        assert quote_module._standing(request, sent, None)[0] == "in doubt"
+        assert quote_module.standing_of(request, sent, ())[0] == "in doubt"
 
     def test_a_campaign_that_changed_since_it_was_agreed_is_refused(self, purchase):
         agreed = self._quote(purchase)

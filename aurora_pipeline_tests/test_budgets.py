@@ -26,7 +26,7 @@ PLAN = Plan(
     endpoint="fal-ai/creatify/aurora",
     resolution="720p",
     audio_seconds=4.2,
-    usd_per_second=Decimal("0.14"),
+    usd_per_unit=Decimal("0.14"),
     price_source="page",
     reserved_usd=Decimal("0.70"),
 )

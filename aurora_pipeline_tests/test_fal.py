@@ -417,6 +417,41 @@ class TestLookingUpALostRequest:
             connection.platform.find(ENDPOINT, "mine", field="audio_url", since=datetime.now(UTC))
 
 
+class TestLookingUpSpeechThatNoUploadMarks:
+    ASKED = {"text": "Hello.", "voice_setting": {"voice_id": "Wise_Woman"}}  # noqa: RUF012 - never changed
+    SENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def _alike(self, server, connection, *items):
+        server.script = lambda handler: _json(200, {"items": items})
+        return connection.platform.alike(ENDPOINT, self.ASKED, since=self.SENT)
+
+    @staticmethod
+    def _item(request_id, at="2026-11-22T12:00:05", output=None, **sent):
+        asked = {"text": "Hello.", "voice_setting": {"voice_id": "Wise_Woman", "speed": 1}, "output_format": "hex"}
+        return {"request_id": request_id, "sent_at": at, "json_input": asked | sent, "json_output": output}
+
+    def test_all_with_the_same_arguments_since_are_told_the_earliest_first(self, server, connection):
+        answer = {"audio": {"url": "u"}}
+        items = [
+            self._item("late", "2026-11-22T12:05:00Z"),
+            self._item("early", "2026-11-22T11:59:30+00:00", answer),
+            self._item("before-it-was-sent", "2026-11-22T11:58:00Z"),
+            self._item("another-text", text="Hello"),
+            self._item("another-voice", voice_setting={"voice_id": "Deep_Voice_Man"}),
+            self._item("no-voice", voice_setting=None),
+        ]
+
+        assert self._alike(server, connection, *items) == [("early", answer), ("late", None)]
+
+    def test_a_list_without_it_says_so(self, server, connection):
+        assert self._alike(server, connection) == []
+
+    @pytest.mark.parametrize("change", [{"json_input": None}, {"sent_at": None}, {"sent_at": "yesterday"}])
+    def test_a_list_that_leaves_doubt_decides_nothing(self, server, connection, change):
+        with pytest.raises(fal_answers.Unreachable, match="so it cannot be told apart"):
+            self._alike(server, connection, self._item("r") | change)
+
+
 def test_a_studios_file_is_fetched_from_where_the_studio_is_now(server, connection, tmp_path):
     server.script = lambda handler: (200, {}, b"video")
 

@@ -1,6 +1,7 @@
 """The ledger's promises, asked of SQLite and of Postgres: one live charge per fingerprint, money inside every limit,
 each arrow once, nothing lost by a kill."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -30,7 +31,7 @@ PLAN = Plan(
     endpoint="fal-ai/creatify/aurora",
     resolution="720p",
     audio_seconds=4.2,
-    usd_per_second=Decimal("0.14"),
+    usd_per_unit=Decimal("0.14"),
     price_source="page",
     reserved_usd=Decimal("0.70"),
 )
@@ -319,10 +320,10 @@ def test_how_a_request_ends_decides_whether_it_may_be_bought_again(ledger, end, 
 
 def test_money_survives_storage_to_the_micro_dollar(ledger):
     charge, _new = ledger.claim(
-        replace(PLAN, usd_per_second=Decimal("0.0562"), reserved_usd=Decimal("0.393401")), limits=TEN
+        replace(PLAN, usd_per_unit=Decimal("0.0562"), reserved_usd=Decimal("0.393401")), limits=TEN
     )
 
-    assert (charge.usd_per_second, charge.reserved_usd) == (Decimal("0.0562"), Decimal("0.393401"))
+    assert (charge.usd_per_unit, charge.reserved_usd) == (Decimal("0.0562"), Decimal("0.393401"))
     assert _money(ledger)[0] == Decimal("0.393401")
 
 
@@ -607,34 +608,69 @@ def test_a_process_forked_while_a_thread_changes_the_ledger_uses_no_lock_or_conn
 # ---- versions
 
 
-def _as_version_1(file):
-    """The ledger as the version before wrote it: one table of budgets, no version, fewer columns."""
-    db = sqlite3.connect(file)
-    for table in ("ledger_version", "spending", "breakers", "approvals", "reconciliations"):
-        db.execute(f"DROP TABLE {table}")
-    for column in ("inputs", "reported_usd", "bill_source"):
-        db.execute(f"ALTER TABLE charges DROP COLUMN {column}")
-    db.execute("CREATE TABLE budgets (provider TEXT, campaign TEXT, reserved_usd BIGINT, settled_usd BIGINT)")
-    db.commit()
-    db.close()
+def _as_version(url, number):
+    """The ledger as an earlier version wrote it: other names, fewer columns and tables."""
+    gone = {2: ("kind", "unit", "wanted_units", "arguments"), 1: ("inputs", "reported_usd", "bill_source")}
+    engine = sa.create_engine(url)
+    with engine.begin() as db:
+        db.exec_driver_sql("ALTER TABLE charges RENAME COLUMN usd_per_unit TO usd_per_second")
+        for column in gone[2] + (gone[1] if number == 1 else ()):
+            db.exec_driver_sql(f"ALTER TABLE charges DROP COLUMN {column}")
+        db.exec_driver_sql(f"UPDATE ledger_version SET version = {number}")
+        if number == 1:
+            for table in ("ledger_version", "spending", "breakers", "approvals", "reconciliations"):
+                db.exec_driver_sql(f"DROP TABLE {table}")
+            columns = "provider TEXT, campaign TEXT, reserved_usd BIGINT, settled_usd BIGINT"
+            db.exec_driver_sql(f"CREATE TABLE budgets ({columns})")
+    engine.dispose()
 
 
-def test_a_ledger_of_the_version_before_keeps_every_charge_and_its_money(tmp_path):
-    file = tmp_path / "ledger.sqlite"
-    before = Ledger(f"sqlite:///{file}")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_ledger_of_an_earlier_version_keeps_every_charge_and_its_money(ledger_url, number):
+    before = Ledger(ledger_url)
     _settle(before)
     before.claim(_plan(2), limits=TEN)
     before.close()
-    _as_version_1(file)
+    _as_version(ledger_url, number)
 
-    after = Ledger(f"sqlite:///{file}")
+    after = Ledger(ledger_url)
 
-    assert [(charge.charge_id, charge.state, charge.inputs) for charge in after.charges()] == [
-        ("c1", "settled", None),
-        ("c2", "reserved", None),
+    assert [(each.charge_id, each.state, each.usd_per_unit) for each in after.charges()] == [
+        ("c1", "settled", Decimal("0.14")),
+        ("c2", "reserved", Decimal("0.14")),
     ]
+    assert {(each.kind, each.unit, each.wanted_units) for each in after.charges()} == {("video", "second", 5)}
     assert _money(after) == (Decimal("0.70"), Decimal("0.70"))
     assert _money(after, "run", "r") == (Decimal("0.70"), Decimal("0.70"))
+    assert not after.claim(replace(PLAN, charge_id="c3"), limits=TEN)[1]
+    after.close()
+
+
+def test_speech_is_a_charge_by_its_characters_beside_video_in_one_budget(ledger):
+    arguments = {"text": "Hello.", "voice": "Rachel"}
+    speech = _plan(
+        2,
+        kind="speech",
+        unit="1000_characters",
+        usd_per_unit=Decimal("0.05"),
+        wanted_units=Decimal("0.006"),
+        reserved_usd=Decimal("0.05"),
+        arguments=json.dumps(arguments),
+    )
+    _settle(ledger)
+
+    _buy(ledger, speech)
+    ledger.mark_completed("c2", result={"audio": {"url": "u"}}, billable_units=Decimal("0.006"))
+    ledger.mark_stored("c2", video_sha256="s" * 64)
+    charge = ledger.settle("c2", Bill(None, Decimal("0.0003"), "measured"))
+
+    assert (charge.kind, charge.unit, charge.wanted_units) == ("speech", "1000_characters", Decimal("0.006"))
+    assert (charge.billed_seconds, charge.billed_usd) == (None, Decimal("0.0003"))
+    assert ledger.recovery("c2").arguments == arguments
+    assert ledger.recovery("c1").arguments is None
+    assert _money(ledger) == (0, Decimal("0.7003"))
+    with pytest.raises(OverBudget):
+        ledger.claim(_plan(3, kind="speech", reserved_usd=Decimal("9.30")), limits=TEN)
 
 
 def test_a_ledger_of_a_newer_version_is_refused(ledger, ledger_url):

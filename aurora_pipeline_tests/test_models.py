@@ -370,13 +370,13 @@ def test_each_models_draft_would_have_cost_its_own_price(drafted):
     settings, _said = drafted
     charges = {charge.clip_id: charge for charge in Ledger(settings.ledger).charges()}
 
-    assert {clip: charge.usd_per_second for clip, charge in charges.items()} == {
+    assert {clip: charge.usd_per_unit for clip, charge in charges.items()} == {
         "k": Decimal("0.0562"),
         "f": Decimal("0.08"),
         "t": Decimal("0.03"),
     }
     for charge in charges.values():
-        assert charge.billed_usd == charge.billed_seconds * charge.usd_per_second
+        assert charge.billed_usd == charge.billed_seconds * charge.usd_per_unit
     with duckdb.connect(str(settings.warehouse), read_only=True) as facts:
         assert dict(facts.execute("SELECT clip_id, endpoint FROM charges").fetchall()) == {
             "k": KLING,

@@ -23,9 +23,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from aurora_pipeline.aurora_videos import Video, approvals
+from aurora_pipeline.aurora_videos import Charge, Video, approvals
 from aurora_pipeline.aurora_videos.ledger import Bill, Plan, open_ledger
-from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
+from aurora_pipeline.aurora_videos.quoted import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.definitions import build_defs
@@ -95,6 +95,7 @@ class CheapStages:
     jobs: list[Job] = field(default_factory=list)
     said_yes: tuple[str, ...] = ()
     approval: str = "no"
+    charges: dict[str, Charge] = field(default_factory=dict)
 
     def _begin(self, job: Job, stage: str) -> list[Script]:
         self.ran.append(stage)
@@ -128,6 +129,12 @@ class CheapStages:
         clips = tuple(
             a_clip(speech, "not approved" if waits and speech.clip_id not in self.said_yes else "new")
             for speech in speeches
+        )
+        clips = tuple(
+            replace(clip, standing="under way", charge=self.charges[clip.clip_id])
+            if clip.clip_id in self.charges
+            else clip
+            for clip in clips
         )
         left = {} if self.left_usd is None else {"campaign": self.left_usd}
         if job.settings.provider == "fal" and job.settings.max_usd_per_run is not None:
@@ -815,6 +822,34 @@ def test_while_buying_is_stopped_the_check_is_red_and_nothing_is_sent(world: Wor
     assert (told.description or "").startswith("Buying is stopped: fal billed $40500.00 for autumn/a")
     assert "`aurora budget --close-breaker REASON`. Nothing more was spent." in (told.description or "")
     assert "aurora_videos" not in world.stages.ran
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_what_is_paid_already_is_fetched_although_nothing_more_may_be_bought(world: World, is_stopped: bool) -> None:
+    for_fal(world, left="100" if is_stopped else "0.10")
+    world.stages.charges["clip-01"] = an_accepted_charge(world.settings, "clip-01")
+    if is_stopped:
+        trip_the_breaker(world.settings)
+
+    result = world.run()
+
+    (agreed,) = world.stages.approved
+    assert {clip.clip_id: clip.standing for clip in agreed.clips} == {"clip-01": "under way", "clip-02": "held back"}
+    told = checks_of(result)["within_budget"]
+    why = "Buying is stopped: fal billed" if is_stopped else "$0.10 of the campaign's budget is left"
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "clip-02 is not bought: " in (told.description or "")
+    assert why in (told.description or "")
+
+
+def an_accepted_charge(settings: Settings, clip: str) -> Charge:
+    ledger = open_ledger(settings.ledger)
+    plan = Plan("c2", "fal", clip, "spring", clip, "r", "aurora", "720p", 1.0, RATE, "page", RATE)
+    ledger.claim(plan, limits=Limits())
+    ledger.mark_sending("c2", audio_url="https://x/2.wav")
+    charge = ledger.mark_accepted("c2", request_id="r-2")
+    assert charge is not None
+    return charge
 
 
 def test_while_buying_is_stopped_the_check_says_so_also_when_every_clip_waits(world: World) -> None:

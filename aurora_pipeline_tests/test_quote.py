@@ -72,7 +72,7 @@ def _buy(ledger, clip, name, *, until, campaign="spring", **changes):
         endpoint=clip.request.endpoint,
         resolution="480p",
         audio_seconds=clip.seconds,
-        usd_per_second=clip.price.usd_per_second,
+        usd_per_unit=clip.price.usd_per_second,
         price_source="page",
         reserved_usd=clip.reserve_usd,
         inputs=json.dumps(inputs_of(clip.request)),
@@ -332,7 +332,7 @@ def test_a_clip_that_nobody_has_a_price_for_is_held_back_and_said_so(aurora, hom
     )
     assert "to buy     0 clips" in said.stdout
     assert "held       4 clips (1 unfit, 1 not approved, 2 held back)" in said.stdout
-    assert clips["running"].usd_per_second == clips["running"].charge.usd_per_second == Decimal("0.10")
+    assert clips["running"].usd_per_second == clips["running"].charge.usd_per_unit == Decimal("0.10")
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])

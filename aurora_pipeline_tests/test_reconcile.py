@@ -28,7 +28,8 @@ from aurora_pipeline.aurora_videos.affordable import assert_affordable
 from aurora_pipeline.aurora_videos.following import Following
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan, open_ledger
 from aurora_pipeline.aurora_videos.ledger_tables import charges
-from aurora_pipeline.aurora_videos.quote import Quote, _standing
+from aurora_pipeline.aurora_videos.quote import standing_of
+from aurora_pipeline.aurora_videos.quoted import Quote
 from aurora_pipeline.aurora_videos.reconcile import VERDICTS, Reconciled, Reconciliation
 from aurora_pipeline.aurora_videos.reconcile.compare import ALL, Window, compare
 from aurora_pipeline.aurora_videos.reconcile.kept import audio_urls, keep, kept
@@ -483,7 +484,7 @@ def test_what_was_billed_without_a_video_is_refused_at_the_next_run_and_never_fe
     with pytest.raises(RequestRefused, match=r"No face was found\. It was billed \$0\.14\."):
         Following(None, "a").step(charge, stop=None)  # type: ignore[arg-type]
 
-    assert _standing(None, charge, None) == ("refused", "No face was found.")  # type: ignore[arg-type]
+    assert standing_of(None, charge, ()) == ("refused", "No face was found.")  # type: ignore[arg-type]
     assert world.ledger.settle_without_video(charge_id, usd=PRICE) is None
     assert world.ledger.release(charge_id, "Released by a person.") is None
 

@@ -80,7 +80,7 @@ def a_charge(clip_id: str, provider: str = "fal") -> Charge:
     return Charge(
         charge_id=f"charge-{clip_id}", provider=provider, fingerprint="print", campaign="spring", clip_id=clip_id,
         run_id="run", endpoint="aurora", resolution="720p", state="settled", request_id="request", audio_seconds=9.4,
-        usd_per_second=Decimal("0.14"), price_source="fal.ai", reserved_usd=Decimal("1.54"), billed_seconds=10,
+        usd_per_unit=Decimal("0.14"), price_source="fal.ai", reserved_usd=Decimal("1.54"), billed_seconds=10,
         billable_units=None, billed_usd=Decimal("1.40"), video_sha256="video", sentence=None, planned_at=NOON,
         sent_at=NOON, accepted_at=NOON, settled_at=NOON,
     )  # fmt: skip

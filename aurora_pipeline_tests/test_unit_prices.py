@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from aurora_pipeline.aurora_videos.quote import Quote, QuotedClip
+from aurora_pipeline.aurora_videos.quoted import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
 from aurora_pipeline.aurora_videos.unit_prices import unit_prices
 from aurora_pipeline.errors import PriceUnknown

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from ..errors import OverBudget, SpendRefused
 from ..said import counted, dollars
@@ -18,8 +19,12 @@ from ..settings import Settings
 from . import breaker
 from .ledger import Ledger, open_ledger
 from .ledger_tables import HOLDS_MONEY
-from .quote import Quote, QuotedClip, is_kept
+from .quote import is_kept
+from .quoted import AnyQuote, Quoted
 from .spending import MEND, scopes_of
+
+Agreed = TypeVar("Agreed", bound=AnyQuote[Any])
+One = TypeVar("One", bound=Quoted[Any])
 
 _OF = {
     "campaign": "of the campaign's budget",
@@ -40,7 +45,7 @@ def is_capped(settings: Settings) -> bool:
     return settings.max_usd_per_run is not None or settings.max_usd_per_day is not None
 
 
-def affordable(settings: Settings, quote: Quote) -> Quote:
+def affordable(settings: Settings, quote: Agreed) -> Agreed:
     """The quote as it may be carried out now: when it cannot be paid, all that would be bought is held back.
 
     Raises `BreakerTripped` or `OverBudget` when nothing would be left to do then.
@@ -54,13 +59,13 @@ def affordable(settings: Settings, quote: Quote) -> Quote:
     return quote
 
 
-def _is_to_be_fetched(settings: Settings, clip: QuotedClip) -> bool:
+def _is_to_be_fetched(settings: Settings, clip: Quoted[Any]) -> bool:
     """True for what a run brings without buying it: accepted, perhaps accepted, or lost by the media store."""
     is_paid = clip.charge is not None and clip.standing in ("in doubt", "under way", "bought", "reused")
     return is_paid and not is_kept(settings, clip)
 
 
-def assert_affordable(ledger: Ledger, quote: Quote) -> None:
+def assert_affordable(ledger: Ledger, quote: AnyQuote[Any]) -> None:
     """Raise `BreakerTripped` or `OverBudget` when the quote cannot be bought now. Drafts are free and always can."""
     if quote.provider != "fal" or not quote.to_buy:
         return
@@ -70,7 +75,7 @@ def assert_affordable(ledger: Ledger, quote: Quote) -> None:
         raise OverBudget(sentence)
 
 
-def why_not_affordable(quote: Quote) -> str | None:
+def why_not_affordable(quote: AnyQuote[Any]) -> str | None:
     """One sentence when the worst case does not fit one of the limits, for the tightest of them; None when it fits."""
     needed = needed_usd(quote)
     short = [kind for kind, left in quote.left.items() if needed[kind] > left]
@@ -85,7 +90,7 @@ def why_not_affordable(quote: Quote) -> str | None:
     )
 
 
-def needed_usd(quote: Quote) -> dict[str, Decimal]:
+def needed_usd(quote: AnyQuote[Any]) -> dict[str, Decimal]:
     """What must still be reserved in each limited scope: the worst case, less what these clips already hold there."""
     scopes = scopes_of(quote.campaign, "", datetime.now(UTC))
     return {
@@ -94,7 +99,7 @@ def needed_usd(quote: Quote) -> dict[str, Decimal]:
     }
 
 
-def _held_in(kind: str, name: str, clip: QuotedClip) -> Decimal:
+def _held_in(kind: str, name: str, clip: Quoted[Any]) -> Decimal:
     """A clip in doubt keeps its reservation until it is voided and reserved anew: it must not count twice."""
     charge = clip.charge
     if charge is None or charge.state not in HOLDS_MONEY:
@@ -103,23 +108,23 @@ def _held_in(kind: str, name: str, clip: QuotedClip) -> Decimal:
     return min(charge.reserved_usd, clip.reserve_usd) if is_here else Decimal(0)
 
 
-def once_each(clips: Iterable[QuotedClip]) -> tuple[QuotedClip, ...]:
+def once_each(clips: Iterable[One]) -> tuple[One, ...]:
     """The clips without those that ask for exactly what another does: together they cost it once."""
     return tuple({clip.request.fingerprint: clip for clip in clips}.values())
 
 
-def left_in_words(quote: Quote) -> str:
+def left_in_words(quote: AnyQuote[Any]) -> str:
     """``$20.94 of the campaign's budget, $5.00 of this run's cap``; empty when nothing is limited."""
     return ", ".join(f"{dollars(left)} {_OF[kind]}" for kind, left in quote.left.items())
 
 
-def waiting_clips(quote: Quote) -> tuple[QuotedClip, ...]:
+def waiting_clips(quote: AnyQuote[One]) -> tuple[One, ...]:
     """The clips that only wait for a person's yes; one that scripts.csv says no to waits for nothing."""
     held = [clip for clip in quote.held if clip.standing == "not approved"]
     return tuple(clip for clip in held if clip.request.script.approved is not False)
 
 
-def waiting_for_approval(quote: Quote) -> str | None:
+def waiting_for_approval(quote: AnyQuote[Any]) -> str | None:
     """``2 clips wait for approval ($0.56)``; None when no clip does."""
     waiting = waiting_clips(quote)
     if not waiting:

@@ -31,7 +31,8 @@ class Approval:
     approved_at: datetime
 
 
-BY_THE_TABLE = "scripts.csv"  # who said yes to a row whose cell says so
+# Who said yes to a row whose cell says so: to its video, and to its speech where that is bought too.
+BY_THE_TABLE, SPEECH_BY_THE_TABLE = "scripts.csv", "scripts.csv (speech)"
 _FIELDS = tuple(field.name for field in fields(Approval))
 
 
@@ -48,16 +49,26 @@ def approve(ledger: Ledger, campaign: str, clips: Iterable[tuple[str, str]], *, 
     return new
 
 
-def approve_as_written(ledger: Ledger, campaign: str, clips: Iterable[tuple[str, str]]) -> None:
+def approved_fingerprints(
+    ledger: Ledger, campaign: str, written: Iterable[tuple[str, str]], *, by: str = BY_THE_TABLE
+) -> set[str]:
+    """What a person said yes to, by command or, for the pairs ``written``, in scripts.csv."""
+    approve_as_written(ledger, campaign, written, by=by)
+    return {each.fingerprint for each in standing_approvals(ledger, campaign)}
+
+
+def approve_as_written(
+    ledger: Ledger, campaign: str, clips: Iterable[tuple[str, str]], *, by: str = BY_THE_TABLE
+) -> None:
     """Keep the yes that scripts.csv says of ``(clip_id, fingerprint)`` pairs, once for each clip.
 
     A clip that was seen before with another fingerprint was edited since, and is left to a person.
     """
-    where = (approvals.c.campaign == campaign) & (approvals.c.approved_by == BY_THE_TABLE)
+    where = (approvals.c.campaign == campaign) & (approvals.c.approved_by == by)
     with ledger.reading() as db:
         seen = set(db.execute(sa.select(approvals.c.clip_id).where(where)).scalars())
     if new := [(clip_id, fingerprint) for clip_id, fingerprint in clips if clip_id not in seen]:
-        approve(ledger, campaign, new, by=BY_THE_TABLE)
+        approve(ledger, campaign, new, by=by)
 
 
 def withdraw(ledger: Ledger, campaign: str, clip_ids: Iterable[str], *, by: str) -> int:

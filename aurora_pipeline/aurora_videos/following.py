@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 from ..errors import AuroraError, OutcomeUnknown, RequestRefused, VideoUnusable
 from ..gear.fal_answers import Gone, Unreachable, host_in
-from ..gear.probe import Probe, probe
+from ..gear.probe import Probe
 from ..parallel import pause
-from .bills import bill_of
+from .goods import Found, Goods, goods_of
 from .ledger_tables import NEVER_FETCHED
-from .pictures import picture_of, remember_picture
+from .pictures import remember_picture
 from .records import Charge
 from .till import Till
 
@@ -110,7 +110,8 @@ class Following:
         except Unreachable as error:
             raise OutcomeUnknown(self._quarantined(charge, str(error))) from None
         if found is not None:
-            return self._now(charge, ledger.mark_accepted(charge.charge_id, request_id=found[0]))
+            request_id, note = found.request_id, found.note
+            return self._now(charge, ledger.mark_accepted(charge.charge_id, request_id=request_id, note=note))
         # Counted from the first look that missed it, not from our own record of the sending: that clock may have been
         # wrong, while `find` has just compared this one with the provider's.
         now = datetime.now(UTC)
@@ -119,10 +120,11 @@ class Following:
             return self._now(charge, ledger.void_unknown(charge.charge_id, why))
         return charge
 
-    def _on_the_list(self, charge: Charge) -> tuple[str, dict[str, Any] | None] | None:
-        audio_url = self.till.ledger.recovery(charge.charge_id).audio_url or ""
-        field, since = self.till.audio_field(charge.endpoint), charge.sent_at or charge.planned_at
-        return self.till.fal.platform.find(charge.endpoint, audio_url, field=field, since=since)
+    def _on_the_list(self, charge: Charge) -> Found | None:
+        return self._goods(charge).found(self.till)
+
+    def _goods(self, charge: Charge) -> Goods:
+        return goods_of(self.till, charge)
 
     def _quarantined(self, charge: Charge, why: str) -> str:
         return (
@@ -200,14 +202,14 @@ class Following:
             raise VideoUnusable(
                 f"{gone} {error} Run again to look for {self.clip_id}; it is not bought again."
             ) from None
-        if found is None or found[1] is None:
+        if found is None or found.answer is None:
             self._lost(
                 charge,
                 f"{gone} {self.clip_id} was accepted as request {charge.request_id} and may be billed; ask fal "
                 "about it. It is not bought again by itself.",
             )
         return self._now(
-            charge, self.till.ledger.mark_completed(charge.charge_id, result=found[1], billable_units=None)
+            charge, self.till.ledger.mark_completed(charge.charge_id, result=found.answer, billable_units=None)
         )
 
     def _lost(self, charge: Charge, sentence: str) -> NoReturn:
@@ -221,11 +223,15 @@ class Following:
     # ---- completed -> stored -> settled
     def _fetch(self, charge: Charge, stop: threading.Event) -> Charge:
         ledger, store = self.till.ledger, self.till.store
-        url = self._video_url(charge)
+        goods, told = self._goods(charge), ledger.recovery(charge.charge_id).result or {}
+        content = goods.content_in(told)
+        url = "" if content is not None else self._url(charge, goods, told)
         try:
             with store.workshop() as bench:
-                half = bench / "video.mp4"
-                seen = self._download(url, half, stop)
+                half = bench / goods.file_name(url)
+                if content is not None:
+                    half.write_bytes(content)
+                seen = self._download(url, half, goods, stop) if content is None else None
                 sha256 = store.put(half)
         except VideoUnusable as unusable:  # a free draft is drawn again; what was paid is asked for again next time
             discarded = None if stop.is_set() else ledger.discard_draft(charge.charge_id, str(unusable))
@@ -240,32 +246,24 @@ class Following:
                 f"{gone} {self.clip_id} was paid (request {charge.request_id}); ask fal for it. It is not bought "
                 "again by itself.",
             )
-        remember_picture(store, sha256, seen)
+        if seen is not None:
+            remember_picture(store, sha256, seen)
         stored = ledger.mark_stored(charge.charge_id, video_sha256=sha256)
         return stored or ledger.note_video(charge.charge_id, video_sha256=sha256)
 
-    def _assert_whole(self, half: Path) -> Probe:
-        """Junk or a cut file is never stored: it would pass as a video ever after (reliability.md 0.6)."""
-        seen = probe(half)
-        if seen.is_truncated or not seen.has_picture:
-            raise VideoUnusable(
-                f"The video of {self.clip_id} arrived incomplete; run again to fetch it again. It is not bought again."
-            )
-        return seen
-
-    def _video_url(self, charge: Charge) -> str:
-        """Where the video is. A stored result that names no file of fal's is asked for once more: it may be mended."""
-        url, is_known = _url_in(self.till.ledger.recovery(charge.charge_id).result or {}), True
+    def _url(self, charge: Charge, goods: Goods, told: dict[str, Any]) -> str:
+        """Where the file is. A stored result that names no file of fal's is asked for once more: it may be mended."""
+        url, is_known = goods.url_in(told), True
         if url is not None and self.till.fal.may_fetch(url):
             return url
         try:
             again = self.till.fal.result(charge.endpoint, charge.request_id or "", has_failed=False).answer
-            if (found := _url_in(again)) is not None and self.till.fal.may_fetch(found):
+            if (found := goods.url_in(again)) is not None and self.till.fal.may_fetch(found):
                 self.till.ledger.note_result(charge.charge_id, result=again)
                 return found
         except AuroraError as error:
             is_known = isinstance(error, Gone)
-        what = "names no video" if url is None else f"names a file on '{host_in(url)}', not one of fal's hosts"
+        what = f"names no {goods.noun}" if url is None else f"names a file on '{host_in(url)}', not one of fal's hosts"
         sentence = (
             f"The result of {self.clip_id} {what} (request {charge.request_id}). It may be billed; it is not "
             "bought again by itself. Run again to ask for it again, or tell fal."
@@ -274,25 +272,18 @@ class Following:
             self._lost(charge, sentence)
         raise VideoUnusable(sentence)  # it could not be asked again: that passes
 
-    def _download(self, url: str, half: Path, stop: threading.Event) -> Probe:
+    def _download(self, url: str, half: Path, goods: Goods, stop: threading.Event) -> Probe | None:
         for tries_left in reversed(range(DOWNLOAD_TRIES)):
             try:
                 self.till.fal.download(url, half)
-                return self._assert_whole(half)
+                return goods.looked_at(half, self.clip_id)
             except VideoUnusable:
                 if not tries_left or pause(stop, self.till.settings.poll_seconds):
                     raise
         raise AssertionError  # the last try returned or raised
 
     def settle(self, charge: Charge) -> Charge:
-        """What is stored is billed by its length; the reservation becomes that bill."""
-        seconds = picture_of(self.till.store, charge.video_sha256 or "").seconds
-        bill = bill_of(charge, seconds, unit_usd=self.till.unit_usd.get(charge.endpoint))
+        """What is stored is billed, a video by its length; the reservation becomes that bill."""
+        bill = self._goods(charge).bill(self.till, charge)
         factor = self.till.settings.bill_factor
         return self._now(charge, self.till.ledger.settle(charge.charge_id, bill, breaker_factor=factor))
-
-
-def _url_in(result: dict[str, Any]) -> str | None:
-    video = result.get("video")
-    url = video.get("url") if isinstance(video, dict) else None
-    return url if isinstance(url, str) else None

@@ -105,7 +105,7 @@ class Ledger:
             return Charge(*row), True
 
     # ---- the arrows; each returns the charge as it now is, or None when somebody else already took the arrow
-    def mark_sending(self, charge_id: str, *, audio_url: str) -> Charge | None:
+    def mark_sending(self, charge_id: str, *, audio_url: str | None) -> Charge | None:
         """The last act before the request's first byte. Raises `BreakerTripped` while the breaker is open."""
         with self.transaction() as db:
             charge = self._step(db, charge_id, ("reserved",), "sending", sent_at=_now(), audio_url=audio_url)
@@ -113,14 +113,15 @@ class Ledger:
                 breaker.assert_closed(db, charge.provider)  # raising undoes the step
             return charge
 
-    def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "") -> Charge | None:
-        """The provider took the request: it will be billed when it succeeds.
+    def mark_accepted(self, charge_id: str, *, request_id: str, reply: str = "", note: str = "") -> Charge | None:
+        """The provider took the request: it will be billed when it succeeds. ``note`` says how it was found.
 
         A charge that was closed meanwhile, because it was taken for lost, is opened again and holds its money again,
         whatever the limits say: it is owed. None when that cannot be, because its fingerprint was claimed anew or it
         ended in another way; the request is then noted on it, so that its bill will be found.
         """
         values = {"accepted_at": _now(), "request_id": request_id, "reply": reply}
+        values |= {"sentence": note} if note else {}
         with self.transaction() as db:
             charge = self._step(db, charge_id, IN_DOUBT, "accepted", **values)
             return charge or self._accepted_late(db, charge_id, values)
@@ -150,7 +151,7 @@ class Ledger:
 
     def settle(self, charge_id: str, bill: Bill, *, breaker_factor: Decimal | None = None) -> Charge | None:
         """The reservation becomes the bill. One above it is recorded, never refused; far above, the breaker trips."""
-        values = {"billed_seconds": bill.seconds, "billed_usd": bill.usd, "bill_source": bill.source}
+        values: dict[str, Any] = {"billed_seconds": bill.seconds, "billed_usd": bill.usd, "bill_source": bill.source}
         values |= {"reported_usd": bill.reported_usd, "settled_at": _now()}
         with self.transaction() as db:
             charge = self._step(db, charge_id, ("stored",), "settled", **values)
@@ -309,6 +310,7 @@ class Ledger:
             row.lease_until < _now() or owner_is_gone(row.owner),
             row.audio_url,
             json.loads(row.result) if row.result else None,
+            json.loads(row.arguments) if row.arguments else None,
         )
 
     def charges(
@@ -371,9 +373,8 @@ class Ledger:
 # Statements are written once: putting one together costs several times what running it does.
 _INSERT = charges.insert().returning(*_CHARGE_COLUMNS)
 _READ = sa.select(*_CHARGE_COLUMNS).where(charges.c.charge_id == sa.bindparam("of"))
-_RECOVERY = sa.select(charges.c.owner, charges.c.lease_until, charges.c.audio_url, charges.c.result).where(
-    charges.c.charge_id == sa.bindparam("of")
-)
+_FOR_RECOVERY = ("owner", "lease_until", "audio_url", "result", "arguments")
+_RECOVERY = sa.select(*(charges.c[name] for name in _FOR_RECOVERY)).where(charges.c.charge_id == sa.bindparam("of"))
 _NOTE = events.insert()
 
 

@@ -74,7 +74,7 @@ charges = sa.Table(
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("request_id", sa.String(64), unique=True),
     sa.Column("audio_seconds", sa.Float, nullable=False),
-    sa.Column("usd_per_second", Usd, nullable=False),
+    sa.Column("usd_per_unit", Usd, nullable=False),  # "usd_per_second" before version 3
     sa.Column("price_source", sa.Text, nullable=False),
     sa.Column("reserved_usd", Usd, nullable=False),
     sa.Column("billed_seconds", sa.Integer),
@@ -97,6 +97,11 @@ charges = sa.Table(
     sa.Column("inputs", sa.Text),
     sa.Column("reported_usd", Usd),
     sa.Column("bill_source", sa.String(16)),
+    # of version 3
+    sa.Column("kind", sa.String(16), nullable=False, server_default="video"),
+    sa.Column("unit", sa.String(24), nullable=False, server_default="second"),
+    sa.Column("wanted_units", Usd),
+    sa.Column("arguments", sa.Text),  # only for recovery: of a request that no upload marks
 )
 sa.Index(
     "one_live_charge_per_fingerprint",

@@ -1,27 +1,27 @@
-"""One clip's purchase, from its claim to its settlement, resumable at every step.
+"""One purchase for a clip (its video, or a part of its speech), from claim to settlement, resumable at every step.
 
 Each step looks at the ledger's state, does one thing, and writes the next state. A step that somebody else (another
 clip, run or machine) already took is not taken again. Killed anywhere, the next run goes on from the written state.
 
-Here is what needs the clip itself: claiming it and sending it. What was sent is followed by `Following`.
+Here is what needs the clip itself: claiming it and sending it. What is sent is the `Order`'s matter; what was sent is
+followed by `Following`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from ..errors import AuroraError, Interrupted, OutcomeUnknown, PriceUnknown, RequestRefused, SpendRefused, VideoUnusable
+from ..errors import AuroraError, Interrupted, OutcomeUnknown, RequestRefused, SpendRefused, VideoUnusable
 from ..parallel import pause
-from .changes import inputs_of
 from .following import Following
 from .ledger import Plan
 from .ledger_tables import CLOSED, WITHDRAWN
-from .quote import QuotedClip
+from .orders import order_of
+from .quoted import Quoted
 from .records import Charge
 from .till import Till
 
@@ -32,13 +32,13 @@ BUSY_TRIES = 20  # a 429 took nothing, so asking again later buys nothing twice
 
 @dataclass(frozen=True)
 class Purchase:
-    """One clip at the till. `complete` is the only thing callers use."""
+    """One line of a quote at the till. `complete` is the only thing callers use."""
 
     till: Till
-    clip: QuotedClip
+    clip: Quoted[Any]
 
     def complete(self, stop: threading.Event) -> Charge:
-        """The settled charge whose video is in the store.
+        """The settled charge whose goods are in the store.
 
         Raises `RequestRefused`, `OutcomeUnknown`, `SpendRefused`, `VideoUnusable` or `Interrupted`, each saying what
         it cost; the ledger holds where to go on.
@@ -81,24 +81,7 @@ class Purchase:
         return live, False
 
     def _plan(self) -> Plan:
-        request, price = self.clip.request, self.clip.price
-        if price is None:
-            raise PriceUnknown(f"{self.clip.clip_id} has no price, so it cannot be bought. Nothing was spent.")
-        return Plan(
-            charge_id=uuid.uuid4().hex,
-            provider=self.till.settings.provider,
-            fingerprint=request.fingerprint,
-            campaign=request.script.campaign,
-            clip_id=request.script.clip_id,
-            run_id=self.till.run_id,
-            endpoint=request.endpoint,
-            resolution=price.resolution,
-            audio_seconds=self.clip.seconds,
-            usd_per_second=price.usd_per_second,
-            price_source=price.source,
-            reserved_usd=self.clip.reserve_usd,
-            inputs=json.dumps(inputs_of(request), sort_keys=True),
-        )
+        return order_of(self.clip).plan(self.till)
 
     @property
     def _following(self) -> Following:
@@ -130,11 +113,11 @@ class Purchase:
     def _send(self, charge: Charge, stop: threading.Event) -> Charge:
         ledger = self.till.ledger
         try:
-            image_url, audio_url = self._upload(charge, stop)
+            sending = order_of(self.clip).sending(self.till, charge, lambda upload: self._tried_again(upload, stop))
             self.till.fal.submit(
                 charge.endpoint,
-                self.clip.request.arguments(image_url=image_url, audio_url=audio_url),
-                before_post=lambda: self._about_to_send(charge, audio_url, stop),
+                sending.arguments,
+                before_post=lambda: self._about_to_send(charge, sending.audio_url, stop),
                 on_reply=lambda request_id, body: self._accepted(charge, request_id, body),
             )
         except OutcomeUnknown as error:  # looked up at once: a lost answer is usually on the provider's list already
@@ -157,21 +140,6 @@ class Purchase:
         if not ledger.void(charge.charge_id, why):  # still only reserved: nothing was sent
             ledger.mark_unknown(charge.charge_id, why)  # sent: it may have been accepted
 
-    def _upload(self, charge: Charge, stop: threading.Event) -> tuple[str, str]:
-        request, fal = self.clip.request, self.till.fal
-        image, speech = request.image, self.till.store.require(request.speech.sha256).read_bytes()
-        kind = "image/jpeg" if image.suffix in (".jpg", ".jpeg") else "image/png"
-        name = f"{image.sha256[:16]}{image.suffix}"
-        image_url = self.till.uploads.url_of(
-            image.sha256,
-            lambda: self._tried_again(lambda: fal.upload(image.content, content_type=kind, file_name=name), stop),
-        )
-        # The charge's id in the audio's name makes its URL unique to this purchase: how a lost request is found again.
-        unique = f"{charge.charge_id}.wav"
-        return image_url, self._tried_again(
-            lambda: fal.upload(speech, content_type="audio/wav", file_name=unique), stop
-        )
-
     def _tried_again(self, upload: Callable[[], str], stop: threading.Event) -> str:
         """An upload buys nothing, so a broken one is repeated; a refused account is not asked again."""
         for tries_left in reversed(range(UPLOAD_TRIES)):
@@ -182,7 +150,7 @@ class Purchase:
                     raise
         raise AssertionError  # the last try returned or raised
 
-    def _about_to_send(self, charge: Charge, audio_url: str, stop: threading.Event) -> None:
+    def _about_to_send(self, charge: Charge, audio_url: str | None, stop: threading.Event) -> None:
         self._assert_not_stopped(stop)
         ledger = self.till.ledger
         if not ledger.mark_sending(charge.charge_id, audio_url=audio_url):

@@ -12,6 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from ..models import DEFAULT_MODEL
+from ..price_book import SECOND
+
+VIDEO, SPEECH, TRANSCRIPT = "video", "speech", "transcript"
+KINDS_OF_CHARGE = (VIDEO, SPEECH, TRANSCRIPT)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ class Video:
 class Plan:
     """What one purchase would be: everything the ledger must hold before a byte is sent.
 
-    ``inputs`` is JSON of what the clip was made from, part by part: how a later quote says what changed.
+    ``kind`` is one of `KINDS_OF_CHARGE`; ``usd_per_unit`` is US dollars of one ``unit`` (of price_book.UNITS), of which
+    ``wanted_units`` are expected on the bill. ``audio_seconds`` is the sound that is sent, 0 for speech. ``inputs`` is
+    JSON of what the clip was made from, part by part: how a later quote says what changed. ``arguments`` is JSON of
+    the whole request where no upload marks it: how a lost one is found again.
     """
 
     charge_id: str
@@ -63,20 +70,25 @@ class Plan:
     endpoint: str
     resolution: str
     audio_seconds: float
-    usd_per_second: Decimal
+    usd_per_unit: Decimal
     price_source: str
     reserved_usd: Decimal
     inputs: str | None = None
+    kind: str = VIDEO
+    unit: str = SECOND
+    wanted_units: Decimal | None = None
+    arguments: str | None = None
 
 
 @dataclass(frozen=True)
 class Bill:
     """What a finished purchase costs. ``source`` is ``measured``, ``reported`` or ``event``: who said so.
 
-    ``reported_usd`` is the provider's own count of units times its unit price; None when it named neither.
+    ``seconds`` is None for what is not billed by the second. ``reported_usd`` is the provider's own count of units
+    times its unit price; None when it named neither.
     """
 
-    seconds: int
+    seconds: int | None
     usd: Decimal
     source: str
     reported_usd: Decimal | None = None
@@ -89,6 +101,7 @@ class Recovery:
     owner_is_gone: bool
     audio_url: str | None
     result: dict[str, Any] | None
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,10 @@ class Charge:
     ``reported_usd`` is what the provider's units came to at its own unit price; ``bill_source`` says whose word
     ``billed_usd`` is: ``measured``, ``reported`` or ``event`` (its billing record). ``sentence`` says why a charge was
     refused, voided or is unknown. ``inputs`` is JSON of what the clip was made from, part by part.
+
+    ``kind`` says what was bought (`KINDS_OF_CHARGE`); ``usd_per_unit`` is the price of one ``unit``, of which
+    ``wanted_units`` were expected when it was planned. ``video_sha256`` is the file that came back, whatever its kind;
+    ``billed_seconds`` is of a video only.
     """
 
     charge_id: str
@@ -113,7 +130,7 @@ class Charge:
     state: str
     request_id: str | None
     audio_seconds: float
-    usd_per_second: Decimal
+    usd_per_unit: Decimal
     price_source: str
     reserved_usd: Decimal
     billed_seconds: int | None
@@ -128,6 +145,9 @@ class Charge:
     inputs: str | None = None
     reported_usd: Decimal | None = None
     bill_source: str | None = None
+    kind: str = VIDEO
+    unit: str = SECOND
+    wanted_units: Decimal | None = None
 
     @property
     def is_without_video(self) -> bool:

@@ -21,7 +21,8 @@ from ..stage_tables import Failure, StageTable, by_clip
 from ..tts_audio import Speech
 from .ledger import open_ledger
 from .pictures import picture_of
-from .quote import HELD, HELD_BACK, Quote, QuotedClip, is_kept, is_spoken, limits_of, quote_campaign
+from .quote import is_kept, is_spoken, limits_of, quote_campaign
+from .quoted import HELD, HELD_BACK, Quote, QuotedClip
 from .records import Charge, Video
 from .unit_prices import unit_prices
 
@@ -55,7 +56,8 @@ def render_campaign(
     missing = _each_once([clip for clip in quote.clips if clip.clip_id not in kept | held])
     progress.advance(STAGE, len(kept), len(quote.clips), f"{len(kept)} kept" if kept else "")
     outcomes = _buy(settings, campaign, quote, missing, run_id, progress) if missing else []
-    return _table(settings, campaign, quote, outcomes, _outdated(campaign, speeches))
+    outdated = _outdated(campaign, speeches, is_paid=settings.provider == "fal")
+    return _table(settings, campaign, quote, outcomes, outdated)
 
 
 def _sweep(settings: Settings, *, wanted: Collection[str]) -> None:
@@ -78,14 +80,16 @@ def _each_once(clips: Sequence[QuotedClip]) -> list[QuotedClip]:
     return [clip for clip in clips if first[clip.request.fingerprint] is clip]
 
 
-def _outdated(campaign: Campaign, speeches: Sequence[Speech]) -> tuple[Failure, ...]:
-    """Clips whose speech says something else than the script does today."""
+def _outdated(campaign: Campaign, speeches: Sequence[Speech], *, is_paid: bool) -> tuple[Failure, ...]:
+    """Clips whose speech says something else than the script does today, or is a draft where video is paid."""
     spoken = by_clip(speeches)
-    sentence = "The text or voice changed since it was spoken; run tts_audio first. Nothing was spent."
+    changed = "The text or voice changed since it was spoken; run tts_audio first. Nothing was spent."
+    draft = "Its speech is a draft of a paid voice; run tts_audio with AURORA_PROVIDER=fal first. Nothing was spent."
     return tuple(
-        Failure(campaign.name, script.clip_id, STAGE, sentence)
+        Failure(campaign.name, script.clip_id, STAGE, draft if is_paid and speech.is_draft else changed)
         for script in campaign.scripts
-        if script.clip_id in spoken and not is_spoken(script, spoken[script.clip_id], campaign.speech)
+        if (speech := spoken.get(script.clip_id)) is not None
+        and not is_spoken(script, speech, campaign.speech, is_paid=is_paid)
     )
 
 
@@ -209,7 +213,7 @@ def _video(settings: Settings, clip: QuotedClip, charge: Charge) -> Video:
         fps=seen.fps,
         seconds=seen.seconds,
         billed_seconds=charge.billed_seconds or 0,
-        usd_per_second=charge.usd_per_second,
+        usd_per_second=charge.usd_per_unit,
         usd=Decimal(0) if was_reused else charge.billed_usd or Decimal(0),
         was_reused=was_reused,
         model=script.model,

@@ -60,7 +60,7 @@ class AuroraRequest:
     @property
     def price_resolution(self) -> str:
         """What the price book prices this request by: ``any`` for a model without resolutions."""
-        return self.script.resolution if self.model.takes("resolution") else ANY_RESOLUTION
+        return price_resolution(self.model, self.script)
 
     @property
     def fingerprint(self) -> str:
@@ -72,6 +72,11 @@ class AuroraRequest:
     def _inputs(self) -> dict[str, str | Decimal | None]:
         """The values of the inputs this model has, by our names."""
         return {ours: getattr(self.script, ours) for ours in INPUTS if self.model.takes(ours)}
+
+
+def price_resolution(model: Model, script: Script) -> str:
+    """What the price book prices a script's video by: ``any`` for a model without resolutions."""
+    return script.resolution if model.takes("resolution") else ANY_RESOLUTION
 
 
 def sent_image(portrait: Path) -> SentImage:

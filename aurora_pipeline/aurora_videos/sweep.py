@@ -61,7 +61,7 @@ def _is_the_account(error: AuroraError) -> bool:
 
 
 def _unit_usd(platform: Platform, left: Sequence[Charge]) -> dict[str, Decimal]:
-    """The provider's own price of one unit, by endpoint; one that cannot be read is absent (see `bill_of`)."""
+    """The provider's own price of one unit, by endpoint; one that cannot be read is absent (see `bills`)."""
     found = {}
     for endpoint in {charge.endpoint for charge in left if charge.request_id is not None}:
         with contextlib.suppress(Unreachable):

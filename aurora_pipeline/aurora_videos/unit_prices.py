@@ -6,15 +6,36 @@ first dollar, not on the bill. A price list that cannot be read changes nothing:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from ..errors import PriceUnknown
 from ..gear.fal_answers import Unreachable
 from ..gear.fal_platform import Platform, UnitPrice
-from .quote import Quote, QuotedClip
+from .quoted import AnyQuote, Quoted
 
-SECONDS = ("second", "seconds")  # as fal writes it; a "GPU second" is another unit
+One = TypeVar("One", bound=Quoted[Any])
+
+# As fal writes it, or may write it; a "GPU second" is another unit.
+_UNIT = re.compile(r"(?:([0-9][0-9,]{0,11})(k?)[ _])?(second|minute|character)s?")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """So many of a second, a minute or a character."""
+
+    base: str
+    count: Decimal
+
+
+_COUNTED = {
+    "second": Counted("second", Decimal(1)),
+    "minute": Counted("minute", Decimal(1)),
+    "character": Counted("character", Decimal(1)),
+    "1000_characters": Counted("character", Decimal(1000)),
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +45,11 @@ class UnitPrices:
     usd: dict[str, Decimal]
     refused: dict[str, str]
 
-    def guarded(self, clip: QuotedClip) -> QuotedClip:
+    def guarded(self, clip: One) -> One:
         """The clip, only followed when it is in doubt and must not be bought anew.
 
-        Raises `PriceUnknown` for one that would be bought by another unit than the second, or for more a unit than
-        the price book says. What is accepted already is fetched, whatever it costs now.
+        Raises `PriceUnknown` for one that would be bought by another unit than the price book's, or for more a unit
+        than it says. What is accepted already is fetched, whatever it costs now.
         """
         why = self.refused.get(clip.request.fingerprint)
         if why is None or not clip.may_be_bought:
@@ -38,7 +59,7 @@ class UnitPrices:
         raise PriceUnknown(why)
 
 
-def unit_prices(platform: Platform, quote: Quote) -> UnitPrices:
+def unit_prices(platform: Platform, quote: AnyQuote[Any]) -> UnitPrices:
     """The unit price of every endpoint of the quote that the provider prices, and what is not as the book says."""
     found: dict[str, Decimal] = {}
     refused: dict[str, str] = {}
@@ -55,16 +76,31 @@ def unit_prices(platform: Platform, quote: Quote) -> UnitPrices:
     return UnitPrices(found, refused)
 
 
-def _why_not(price: UnitPrice, clip: QuotedClip) -> str | None:
-    endpoint, book = clip.request.endpoint, clip.usd_per_second
-    if price.unit.strip().lower() not in SECONDS:
+def _why_not(price: UnitPrice, clip: Quoted[Any]) -> str | None:
+    endpoint, book = clip.request.endpoint, clip.price
+    if book is None:
+        return None
+    ours, theirs = _COUNTED[book.unit], counted_by(price.unit)
+    by = book.unit.replace("_", " ")
+    if theirs is None or theirs.base != ours.base or theirs.count > ours.count:  # a coarser unit rounds up to more
         return (
-            f"fal now prices {endpoint} by the '{price.unit}', not by the second; find out what a clip costs and add a "
+            f"fal now prices {endpoint} by the '{price.unit}', not by the {by}; find out what a clip costs and add a "
             "row to data/price_book.csv. Nothing was spent."
         )
-    if price.usd > book:
+    if price.usd * ours.count > book.usd_per_unit * theirs.count:
+        said = f"a {by}" if ours.count == 1 else f"for {by}"
         return (
             f"fal now asks ${price.usd.normalize():f} a unit for {endpoint}, and data/price_book.csv says "
-            f"${book.normalize():f} a second; look it up and add a row. Nothing was spent."
+            f"${book.usd_per_unit.normalize():f} {said}; look it up and add a row. Nothing was spent."
         )
     return None
+
+
+def counted_by(unit: str) -> Counted | None:
+    """``1000 characters`` -> a thousand of the character; None for a unit that nobody here can count."""
+    written = _UNIT.fullmatch(unit.strip().lower())
+    if written is None:
+        return None
+    count, thousands, base = written.groups()
+    number = Decimal(count.replace(",", "")) if count else Decimal(1)
+    return Counted(base, number * (1000 if thousands else 1)) if number else None

@@ -10,18 +10,20 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import click
 
 from ..aurora_videos import approvals
 from ..aurora_videos.affordable import once_each, waiting_clips
 from ..aurora_videos.ledger import open_ledger
-from ..aurora_videos.quote import Quote, QuotedClip
+from ..aurora_videos.quoted import Quote, Quoted, QuotedClip
 from ..errors import AuroraError
 from ..gear.strict_csv import nearest
-from ..pipeline import Job, quote_campaign, script_table, tts_audio
+from ..pipeline import Job, quote_campaign, quote_speech, script_table, tts_audio
 from ..said import counted, expected
 from ..settings import from_environment
+from .approving_speech import approve_speech
 from .asking import assert_agreed
 from .quoted import show_quote
 from .screen import progress_on_screen, show_failures
@@ -36,6 +38,8 @@ def _job(campaign: str) -> Job:
 # ---- approving
 def approve_clips(campaign: str, names: Sequence[str], *, by: str, is_agreed: bool) -> None:
     """Approve the clips named, or all that wait, once they were shown and agreed to. Raises `AuroraError`."""
+    if approve_speech(_job(campaign), names, by=by, is_agreed=is_agreed):
+        return
     quote = _spoken_quote(campaign)
     asked = _named(quote, names) if names else quote.clips
     if names:
@@ -98,7 +102,7 @@ def _say_what_may_be_bought(campaign: str, clips: Sequence[QuotedClip]) -> None:
     )
 
 
-def _price(clips: Sequence[QuotedClip]) -> str:
+def _price(clips: Sequence[Quoted[Any]]) -> str:
     paid = once_each(clips)
     usd = sum((clip.list_usd for clip in paid), Decimal(0))
     return expected(usd, sum((clip.reserve_usd for clip in paid), Decimal(0)))
@@ -112,7 +116,8 @@ def list_approvals(campaign: str) -> None:
     if not standing:
         click.echo(f"Nothing of {job.campaign} is approved.")
         return
-    today = {(clip.clip_id, clip.request.fingerprint): clip for clip in quote_campaign(job).clips}
+    quoted: list[Quoted[Any]] = [*quote_campaign(job).clips, *quote_speech(job).clips]
+    today = {(clip.clip_id, clip.request.fingerprint): clip for clip in quoted}
     width = max(len(approval.clip_id) for approval in standing)
     for approval in standing:
         clip = today.get((approval.clip_id, approval.fingerprint))
@@ -120,7 +125,7 @@ def list_approvals(campaign: str) -> None:
         click.echo(f"{approval.clip_id:<{width}}  {approval.approved_by}, {when}: {_holds(clip)}")
 
 
-def _holds(clip: QuotedClip | None) -> str:
+def _holds(clip: Quoted[Any] | None) -> str:
     if clip is None:
         return "no longer holds, the row was changed since"
     if clip.may_be_bought:

@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from ..aurora_videos.affordable import left_in_words, once_each
-from ..aurora_videos.quote import HELD, HELD_BACK, Quote, QuotedClip
+from ..aurora_videos.quoted import HELD, HELD_BACK, Quote, QuotedClip
+from ..aurora_videos.speech_quote import SpeechQuote
 from ..said import counted, dollars, expected
 
 SIGNS = {
@@ -34,7 +35,7 @@ SIGNS = {
     "not approved": ".",
     HELD_BACK: ".",
 }
-_COLOURS = {"+": "green", "~": "yellow", "?": "yellow", ">": "cyan", "!": "red", "x": "red", ".": "yellow"}
+COLOURS = {"+": "green", "~": "yellow", "?": "yellow", ">": "cyan", "!": "red", "x": "red", ".": "yellow"}
 WIDEST_NAME = 28  # a longer clip_id pushes its own line, not everybody's
 NARROWEST_ACTION = 24
 
@@ -105,7 +106,7 @@ def _clip_lines(quote: Quote) -> Iterator[str]:
         numbers = f"{clip.seconds:>7.2f}  {price:>8}  {dollars(usd):>9}"
         sign = SIGNS[clip.standing]
         start = f"{sign} {clip.clip_id:<{width}}  {numbers}  "
-        yield click.style(_folded(start, action_of(clip)), fg=_COLOURS.get(sign))
+        yield click.style(folded(start, action_of(clip)), fg=COLOURS.get(sign))
 
 
 def action_of(clip: QuotedClip) -> str:
@@ -123,12 +124,12 @@ def action_of(clip: QuotedClip) -> str:
 
 def _warnings(quote: Quote) -> Iterator[str]:
     warned = [(clip.clip_id, sentence) for clip in quote.clips for sentence in clip.warnings]
-    yield from (_folded(f"{clip_id}: ", sentence) for clip_id, sentence in warned)
+    yield from (folded(f"{clip_id}: ", sentence) for clip_id, sentence in warned)
     if warned:
         yield ""
 
 
-def _folded(start: str, text: str) -> str:
+def folded(start: str, text: str) -> str:
     """The text behind ``start``, folded under itself on a terminal; a log keeps it in one line."""
     room = shutil.get_terminal_size().columns - len(start)
     if not sys.stdout.isatty() or room < NARROWEST_ACTION:
@@ -137,8 +138,10 @@ def _folded(start: str, text: str) -> str:
 
 
 # ---- for machines
-def quote_json(quote: Quote) -> str:
+def quote_json(quote: Quote, speech: SpeechQuote) -> str:
     """The same as JSON; dollars are strings, so that no reader makes binary fractions of them."""
+    from .quoted_speech import speech_facts
+
     told = {
         "campaign": quote.campaign,
         "provider": quote.provider,
@@ -152,6 +155,8 @@ def quote_json(quote: Quote) -> str:
         "reuse_saves_usd": _list_usd(clip for clip in quote.clips if clip.standing == "reused"),
         "left_usd": quote.left,
     }
+    if speech.clips:
+        told["speech"] = speech_facts(speech)
     return json.dumps(told, indent=2, default=_exact)
 
 

@@ -16,7 +16,8 @@ from ..settings import Settings, from_environment
 from .stopping import Stop
 
 if TYPE_CHECKING:
-    from ..aurora_videos.quote import Quote
+    from ..aurora_videos.quoted import Quote
+    from ..aurora_videos.speech_quote import SpeechQuote
 
 DEMO = "demo"
 
@@ -67,8 +68,12 @@ def _run(settings: Settings, campaign: str, stop: Stop, *, is_agreed: bool) -> N
             with progress.paused():
                 return _ask_before_spending(settings, quote, is_agreed=is_agreed)
 
+        def approve_speech(quote: SpeechQuote) -> SpeechQuote:
+            with progress.paused():
+                return _ask_before_speaking(settings, quote, is_agreed=is_agreed)
+
         job = Job(settings, campaign, run_id=run_id, door="cli", progress=progress)
-        finished = run_campaign(job, approve=approve)
+        finished = run_campaign(job, approve=approve, approve_speech=approve_speech)
     show_finished(finished, settings)
     if finished.failures:
         sys.exit(1)
@@ -109,3 +114,24 @@ def _affordable(settings: Settings, quote: Quote) -> Quote:
     except SpendRefused:
         show_quote(quote)
         raise
+
+
+def _ask_before_speaking(settings: Settings, quote: SpeechQuote, *, is_agreed: bool) -> SpeechQuote:
+    """As for videos, and before them. Speech that cannot be paid is held back; its clips fail with the reason."""
+    from ..aurora_videos.affordable import affordable
+    from .asking import assert_agreed
+    from .quoted_speech import parts_to_buy, show_speech_quote
+
+    if quote.provider == "studio" or not (quote.to_buy or quote.held):
+        return quote
+    show_speech_quote(quote)
+    quote = affordable(settings, quote)
+    if not quote.to_buy:
+        return quote
+    assert_agreed(
+        f"\nBuy the speech of {parts_to_buy(quote)} for {expected(quote.usd, quote.reserve_usd)}?",
+        is_agreed=is_agreed,
+        nobody=SpendRefused("This buys speech and nobody is here to agree; add --yes. Nothing was spent."),
+        declined=SpendRefused("Not bought. Nothing was spent."),
+    )
+    return quote

@@ -6,18 +6,29 @@ Only reads. A list that cannot be read, or shows a request without its payload, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
-from .fal_answers import MALFORMED, MOST, Unreachable, assert_clocks_agree, name_of, number_in, plain, request_id_of
+from .fal_answers import (
+    CLOCK_SKEW_SECONDS,
+    MALFORMED,
+    MOST,
+    Unreachable,
+    assert_clocks_agree,
+    name_of,
+    number_in,
+    plain,
+    request_id_of,
+)
 
 API = "https://api.fal.ai/v1"
 LISTING_WINDOW = timedelta(hours=24)  # how far before the sending the list is read: wide, since the upload is unique
+WITHOUT_PAYLOAD = "fal lists a request without its payload, so it cannot be told apart."
 MOST_IDS = 50  # of one question for bills
 
 
@@ -50,14 +61,29 @@ class Platform:
         """
         matches = {}
         for item in self.requests(endpoint, since=since - LISTING_WINDOW):
-            sent = item.get("json_input")
-            if not isinstance(sent, dict) or not isinstance(sent.get(field), str) or not sent[field]:
-                raise Unreachable("fal lists a request without its payload, so it cannot be told apart.")
+            sent = _payload(item)
+            if not isinstance(sent.get(field), str) or not sent[field]:
+                raise Unreachable(WITHOUT_PAYLOAD)
             if sent[field] == value:
                 matches[str(item["request_id"])] = _answer(item)
         if len(matches) > 1:
             raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
         return next(iter(matches.items()), None)
+
+    def alike(
+        self, endpoint: str, arguments: Mapping[str, Any], *, since: datetime
+    ) -> list[tuple[str, dict[str, Any] | None]]:
+        """The requests that were sent with all of ``arguments``, as far as clocks tell not before ``since``.
+
+        Each as `find` tells it, the earliest first; the provider may list defaults beside what was sent. Raises
+        `Unreachable` as `find` does, and for one alike that is listed without the time it was sent.
+        """
+        first, matches = since - timedelta(seconds=CLOCK_SKEW_SECONDS), {}
+        for item in self.requests(endpoint, since=since - LISTING_WINDOW):
+            if _holds(_payload(item), arguments) and (sent_at := _sent_at(item)) >= first:
+                matches[str(item["request_id"])] = (sent_at, _answer(item))
+        in_time = sorted(matches.items(), key=lambda match: match[1][0])
+        return [(request_id, answer) for request_id, (_, answer) in in_time]
 
     def requests(self, endpoint: str, *, since: datetime) -> Iterator[dict[str, Any]]:
         """Every request of this account to an endpoint, with payloads, page by page. Raises `Unreachable`."""
@@ -121,6 +147,28 @@ class Platform:
 def _answer(item: dict[str, Any]) -> dict[str, Any] | None:
     answer = item.get("json_output")
     return answer if isinstance(answer, dict) else None
+
+
+def _payload(item: dict[str, Any]) -> dict[str, Any]:
+    sent = item.get("json_input")
+    if not isinstance(sent, dict):
+        raise Unreachable(WITHOUT_PAYLOAD)
+    return sent
+
+
+def _holds(sent: Any, wanted: Any) -> bool:
+    """Whether a payload has everything that is wanted of it, however deep."""
+    if not isinstance(wanted, Mapping):
+        return bool(sent == wanted)
+    return isinstance(sent, Mapping) and all(name in sent and _holds(sent[name], wanted[name]) for name in wanted)
+
+
+def _sent_at(item: dict[str, Any]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(item.get("sent_at")))
+    except ValueError:
+        raise Unreachable("fal lists a request without the time it was sent, so it cannot be told apart.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _billing_page(response: httpx.Response) -> tuple[list[tuple[str, Decimal]], str | None]:

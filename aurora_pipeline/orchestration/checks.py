@@ -30,7 +30,7 @@ from .refusals import Waiting
 from .resources import Aurora, max_usd_of
 
 if TYPE_CHECKING:
-    from ..aurora_videos.quote import Quote
+    from ..aurora_videos.quoted import Quote
 
 CLIPPED_SHARE = 0.001  # samples at full scale
 

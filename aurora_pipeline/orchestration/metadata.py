@@ -20,7 +20,7 @@ from ..settings import Settings
 from ..stage_tables import Failure, StageTable
 
 if TYPE_CHECKING:
-    from ..aurora_videos.quote import Quote
+    from ..aurora_videos.quoted import Quote
 
 ROWS_SHOWN = 20
 TEXT_SHOWN = 160

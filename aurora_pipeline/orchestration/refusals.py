@@ -22,7 +22,7 @@ from .metadata import failures_table, problems_table
 from .stopping import told_when_stopped
 
 if TYPE_CHECKING:
-    from ..aurora_videos.quote import Quote
+    from ..aurora_videos.quoted import Quote
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from .refusals import Waiting, usd_of_config, waiting_of
 
 if TYPE_CHECKING:
     from ..aurora_videos import Video
-    from ..aurora_videos.quote import Quote
+    from ..aurora_videos.quoted import Quote
     from ..aurora_videos.reconcile import Reconciled
 
 

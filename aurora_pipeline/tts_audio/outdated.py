@@ -12,8 +12,13 @@ from .saying import saying_of
 AS_SHIPPED = SpeechSettings()
 
 
-def changed_since_spoken(script: Script, speech: Speech, asked: SpeechSettings = AS_SHIPPED) -> list[str]:
-    """What of the script, or of the campaign's ``asked`` settings, is no longer what was spoken."""
+def changed_since_spoken(
+    script: Script, speech: Speech, asked: SpeechSettings = AS_SHIPPED, *, is_paid: bool = False
+) -> list[str]:
+    """What of the script, or of the campaign's ``asked`` settings, is no longer what was spoken.
+
+    With ``is_paid`` also that a studio stood in for the voice: no video is bought for a draft.
+    """
     # Speech of an earlier version does not tell what was said; then it was said as written.
     said = "" if script.audio else saying_of(script, asked.lexicon).said
     changed = {
@@ -23,6 +28,7 @@ def changed_since_spoken(script: Script, speech: Speech, asked: SpeechSettings =
         "language": not _is_same_language(script.language, speech.language),
         "pronunciation or pauses": said != (speech.said or " ".join(speech.text.split())) and not script.audio,
         "seconds": bool(speech.seconds_mode) and speech.seconds_mode != asked.seconds,
+        "draft speech": is_paid and speech.is_draft,
     }
     return [name for name, has_changed in changed.items() if has_changed]
 

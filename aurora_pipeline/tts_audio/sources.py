@@ -87,11 +87,12 @@ class Source:
         def make() -> Facts:
             heard = [(part, self._played(each, part, stop)) for each, part in zip(bought, saying.parts, strict=True)]
             whole, words, pauses = joined(heard)
-            facts = self._facts(whole, words, engine=voice.engine, version="", pauses=pauses)
-            return {**facts, "is_draft": any(each.is_draft for each in bought)}
+            return self._facts(whole, words, engine=voice.engine, version="", pauses=pauses)
 
         facts, is_new = self.kept.once(key, make)
-        return {**facts, "charge_ids": [each.charge_id for each in bought]}, is_new
+        # Of the purchase and not of the bytes, which may be the same.
+        how = {"charge_ids": [each.charge_id for each in bought], "is_draft": any(each.is_draft for each in bought)}
+        return {**facts, **how}, is_new
 
     def _played(self, bought: Bought, part: Part, stop: threading.Event) -> Spoken:
         file = self.kept.store.require(bought.sha256)

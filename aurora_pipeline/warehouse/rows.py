@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..aurora_videos.reconcile import Reconciliation
-from ..aurora_videos.records import Charge, StageRun, Video
+from ..aurora_videos.records import SPEECH, VIDEO, Charge, StageRun, Video
 from ..gear.media_store import MediaStore
 from ..price_book import billed_seconds
 from ..script_table.records import Script
@@ -153,6 +153,8 @@ def _charge(charge: Charge) -> Row:
 
     return {
         **_plain(charge),
+        "audio_seconds": charge.audio_seconds if charge.kind != SPEECH else None,
+        "usd_per_second": charge.usd_per_unit if charge.kind == VIDEO else None,
         "is_draft": charge.provider == FREE_PROVIDER,
         "held_usd": charge.reserved_usd if charge.state in HOLDS_MONEY else Decimal(0),
         "paid_usd": _paid(charge.provider, charge.billed_usd),

@@ -128,7 +128,7 @@ def _plan(number: int) -> Any:
         endpoint="fal-ai/creatify/aurora",
         resolution="480p",
         audio_seconds=3.0,
-        usd_per_second=Decimal("0.10"),
+        usd_per_unit=Decimal("0.10"),
         price_source="the race",
         reserved_usd=PRICE_USD,
     )

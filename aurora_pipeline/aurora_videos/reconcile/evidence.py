@@ -13,7 +13,7 @@ from ...errors import VideoUnusable
 from ...gear.fal_platform import LISTING_WINDOW, NotAllowed, Platform
 from ...gear.media_store import MediaStore, sha256_of
 from ...gear.probe import probe
-from ..records import Charge
+from ..records import VIDEO, Charge
 
 # How `purchase` names what it uploads: the charge's id.
 _OUR_UPLOAD = re.compile(r"[0-9a-f]{32}\.wav$")
@@ -36,7 +36,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """The video of a charge as it lies in the store now. ``seconds`` is None when it is missing or damaged."""
+    """The file of a charge as it lies in the store now. ``seconds`` is of a video that is whole, else None."""
 
     seconds: float | None = None
     is_missing: bool = False
@@ -97,12 +97,14 @@ def bills_of(platform: Platform, request_ids: Sequence[str]) -> dict[str, Decima
 
 
 def stored_file(store: MediaStore, charge: Charge) -> StoredFile:
-    """The charge's video, hashed and measured again: what was remembered of it is not believed here."""
+    """The charge's file, hashed, and a video measured again: what was remembered of it is not believed here."""
     if charge.video_sha256 is None:
         return StoredFile()
     path = store.path(charge.video_sha256)
     if path is None:
         return StoredFile(is_missing=True)
+    if charge.kind != VIDEO:
+        return StoredFile(is_damaged=sha256_of(path) != charge.video_sha256)
     try:
         seen = probe(path)
     except (VideoUnusable, OSError):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from ...price_book import billed_seconds
 from ...said import dollars
 from ..ledger_tables import CLOSED, IN_DOUBT
-from ..records import Charge
+from ..records import VIDEO, Charge
 from .evidence import Evidence, Listed
 from .records import UNRECORDED, Reconciliation
 
@@ -39,7 +39,7 @@ def reconciliation(seen: Evidence) -> Reconciliation:
         reported_usd=charge.reported_usd,
         event_usd=seen.event_usd,
         file_seconds=seconds,
-        file_usd=None if seconds is None else billed_seconds(seconds) * charge.usd_per_second,
+        file_usd=None if seconds is None else billed_seconds(seconds) * charge.usd_per_unit,  # of a video only
         verdict=verdict,
         sentence=sentence,
         checked_at=seen.checked_at,
@@ -47,9 +47,10 @@ def reconciliation(seen: Evidence) -> Reconciliation:
 
 
 def expected_usd(charge: Charge) -> Decimal | None:
-    """Measured seconds at the charge's own price; $0 where nothing should be billed; None while that is open."""
-    if charge.state == "settled" and charge.billed_seconds is not None:
-        return charge.billed_seconds * charge.usd_per_second
+    """Measured seconds, or counted units, at the charge's own price; $0 where nothing is due; None while it is open."""
+    units = charge.billed_seconds if charge.kind == VIDEO else charge.wanted_units
+    if charge.state == "settled" and units is not None and not charge.is_without_video:
+        return units * charge.usd_per_unit
     return Decimal(0) if charge.state in CLOSED or charge.is_without_video else None
 
 
@@ -106,7 +107,7 @@ class _Said:
         self.who = name_of(self.charge.provider)
         self.begin = _begin(self.who)  # where a sentence begins with it
         self.is_young = seen.checked_at - last_moment(self.charge) < BILLED_WITHIN
-        self.was_billed = bool(seen.event_usd)
+        self.was_billed, self.noun = bool(seen.event_usd), seen.charge.kind
         self.request = f"request {seen.request_id}" if seen.request_id else "no request id"
 
     # ---- bought, and here
@@ -127,7 +128,8 @@ class _Said:
             )
         if bill is None:
             return self._not_billed(expected)
-        return "agrees", f"{self.clip}: {dollars(bill)} expected, billed and in the file." + self._odd_units(expected)
+        file = "billed and in the file" if self.charge.kind == VIDEO else f"and billed for its {self.noun}"
+        return "agrees", f"{self.clip}: {dollars(bill)} expected, {file}." + self._odd_units(expected)
 
     def _odd_units(self, expected: Decimal) -> str:
         """The units in the answer may be wrong although the bill is right; the bill counts."""
@@ -168,24 +170,33 @@ class _Said:
         return f"The ledger counts {dollars(self.charge.billed_usd or Decimal(0))}."
 
     def _seconds(self) -> str:
-        return f"{self.charge.billed_seconds} s at {dollars(self.charge.usd_per_second)}"
+        price = dollars(self.charge.usd_per_unit)
+        if self.charge.kind == VIDEO:
+            return f"{self.charge.billed_seconds} s at {price}"
+        units, unit = (self.charge.wanted_units or Decimal(0)).normalize(), self.charge.unit.replace("_", " ")
+        return f"{units:f} of {unit} at {price}"
 
     def _file(self, expected: Decimal) -> Verdict | None:
         paid, file = dollars(self.charge.billed_usd or Decimal(0)), self.seen.file
         again = f"run `aurora run {self.charge.campaign}` to fetch it again, at no cost."
         if file.is_missing:
-            return "file missing", f"{self.clip} cost {paid} and its video is not in the media store; {again}"
+            return (
+                "file missing",
+                f"{self.clip} cost {paid} and its {self.noun} is not in the media store; {again}",
+            )
         if file.is_damaged:
             return "file differs", (
-                f"{self.clip} cost {paid} and the bytes of its stored video are damaged; delete "
+                f"{self.clip} cost {paid} and the bytes of its stored {self.noun} are damaged; delete "
                 f"{(self.charge.video_sha256 or '')[:12]}… from the media store, then {again}"
             )
+        if self.charge.kind != VIDEO:  # its bill does not count its length
+            return None
         measured = billed_seconds(file.seconds or 0.0)
-        if abs(measured * self.charge.usd_per_second - expected) <= DUST_USD:
+        if abs(measured * self.charge.usd_per_unit - expected) <= DUST_USD:
             return None
         return "file differs", (
             f"The stored video of {self.clip} is {file.seconds:.2f} s, billable as {measured} s "
-            f"({dollars(measured * self.charge.usd_per_second)}), and {self._seconds()} were expected; look at it and "
+            f"({dollars(measured * self.charge.usd_per_unit)}), and {self._seconds()} were expected; look at it and "
             f"ask about {self.request}."
         )
 
@@ -216,8 +227,8 @@ class _Said:
     def _billed_for_nothing(self) -> Verdict:
         again = "these inputs are not sent again" if self.charge.is_without_video else "its clip may be bought again"
         return "billed without a result", (
-            f"{self._bill(self.seen.event_usd or Decimal(0))} and made no video of it; ask for it back. The ledger "
-            f"counts it as spent, and {again}."
+            f"{self._bill(self.seen.event_usd or Decimal(0))} and made no {self.noun} of it; ask for it back. The "
+            f"ledger counts it as spent, and {again}."
         )
 
     def _rejected(self) -> Verdict:
@@ -257,7 +268,8 @@ class _Said:
         )
 
     def _found(self, held: str) -> Verdict:
-        adopts = f"the next `aurora run {self.charge.campaign}` adopts it and fetches its video. It is not bought again"
+        next_run = f"the next `aurora run {self.charge.campaign}`"
+        adopts = f"{next_run} adopts it and fetches its {self.noun}. It is not bought again"
         if self.was_billed:
             return "billed without a result", (
                 f"{self.clip} was accepted after all, as {self.request}, and {self.who} billed "
@@ -279,7 +291,8 @@ class _Said:
             if self.seen.is_being_worked_on:
                 return "agrees", f"{self.clip} is billed {billed} and is being fetched by a run; {held}."
             return "file missing", (
-                f"{self.begin} billed {billed} for {self.clip} ({self.request}) and its video is not here yet; {run}"
+                f"{self.begin} billed {billed} for {self.clip} ({self.request}) and its {self.noun} is not here "
+                f"yet; {run}"
             )
         if not self.seen.is_bill_readable:
             return "not readable", f"{self.clip} is {self.charge.state} ({self.request}); {held}; {run}"

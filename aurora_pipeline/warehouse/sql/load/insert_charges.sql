@@ -4,6 +4,7 @@
 INSERT INTO charges BY NAME
 SELECT
     unnest($charge_id::VARCHAR[]) AS charge_id,
+    unnest($kind::VARCHAR[]) AS kind,
     unnest($provider::VARCHAR[]) AS provider,
     unnest($is_draft::BOOLEAN[]) AS is_draft,
     unnest($fingerprint::VARCHAR[]) AS fingerprint,
@@ -15,6 +16,9 @@ SELECT
     unnest($state::VARCHAR[]) AS state,
     unnest($request_id::VARCHAR[]) AS request_id,
     unnest($audio_seconds::DOUBLE[]) AS audio_seconds,
+    unnest($unit::VARCHAR[]) AS unit,
+    unnest($usd_per_unit::DECIMAL(18, 6)[]) AS usd_per_unit,
+    unnest($wanted_units::DECIMAL(18, 6)[]) AS wanted_units,
     unnest($usd_per_second::DECIMAL(18, 6)[]) AS usd_per_second,
     unnest($price_source::VARCHAR[]) AS price_source,
     unnest($reserved_usd::DECIMAL(18, 6)[]) AS reserved_usd,
@@ -34,6 +38,7 @@ SELECT
     unnest($reported_usd::DECIMAL(18, 6)[]) AS reported_usd,
     unnest($bill_source::VARCHAR[]) AS bill_source
 ON CONFLICT (charge_id) DO UPDATE SET
+    kind = excluded.kind,
     provider = excluded.provider,
     is_draft = excluded.is_draft,
     fingerprint = excluded.fingerprint,
@@ -45,6 +50,9 @@ ON CONFLICT (charge_id) DO UPDATE SET
     state = excluded.state,
     request_id = excluded.request_id,
     audio_seconds = excluded.audio_seconds,
+    unit = excluded.unit,
+    usd_per_unit = excluded.usd_per_unit,
+    wanted_units = excluded.wanted_units,
     usd_per_second = excluded.usd_per_second,
     price_source = excluded.price_source,
     reserved_usd = excluded.reserved_usd,

@@ -1,7 +1,8 @@
--- Which charges hold money without a video, and why?
+-- Which charges hold money with nothing to show for it, and why?
 -- One row per held charge with fal, oldest first. US dollars; `aurora release CHARGE_ID` frees one that was surely not billed.
 SELECT
     charge_id,
+    kind,
     provider,
     campaign,
     clip_id,

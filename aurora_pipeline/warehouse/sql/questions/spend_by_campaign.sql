@@ -1,9 +1,11 @@
 -- What has each campaign really cost, what is still in flight, and what is left of its budget?
--- One row per campaign, dearest first. US dollars; draft_equivalent_usd is what its free drafts would have been billed.
+-- One row per campaign, dearest first. US dollars; paid_speech_usd is of bought voices and transcripts, draft_equivalent_usd what its free drafts would have been billed.
 WITH spent AS (
     SELECT
         campaign,
         sum(paid_usd) AS paid_usd,
+        sum(paid_usd) FILTER (kind = 'video') AS paid_video_usd,
+        sum(paid_usd) FILTER (kind <> 'video') AS paid_speech_usd,
         sum(held_usd) FILTER (NOT is_draft) AS held_usd,
         sum(billed_usd) FILTER (is_draft) AS draft_equivalent_usd,
         count(*) FILTER (NOT is_draft AND billed_usd IS NOT NULL) AS paid_charges,
@@ -15,6 +17,8 @@ SELECT
     campaign,
     title,
     coalesce(paid_usd, 0)::DECIMAL(18, 6) AS paid_usd,
+    coalesce(paid_video_usd, 0)::DECIMAL(18, 6) AS paid_video_usd,
+    coalesce(paid_speech_usd, 0)::DECIMAL(18, 6) AS paid_speech_usd,
     coalesce(draft_equivalent_usd, 0)::DECIMAL(18, 6) AS draft_equivalent_usd,
     coalesce(held_usd, 0)::DECIMAL(18, 6) AS held_usd,
     budget_usd,
