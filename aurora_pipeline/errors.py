@@ -9,7 +9,7 @@
     │   └── BreakerTripped       a bill was absurd: nothing more is bought until a person has looked
     ├── RequestRefused           the provider refused the request; says whether it may be billed
     ├── OutcomeUnknown           a request may have been accepted: held, never sent again by itself
-    ├── VideoUnusable            a bought video could not be fetched or read; the purchase is kept
+    ├── VideoUnusable            a bought video (or speech) could not be fetched or read; the purchase is kept
     ├── SpeechFailed             a text could not be spoken; nothing was spent
     ├── FfmpegFailed             ffmpeg's last lines and the exact command
     ├── StudioFailed             the local studio could not be started or reached
@@ -109,7 +109,7 @@ class OutcomeUnknown(AuroraError):
 
 
 class VideoUnusable(AuroraError):
-    """A bought video could not be fetched or read; the purchase is recorded and fetched again next time."""
+    """A bought video, or speech, could not be fetched or read; the purchase is recorded and fetched again next time."""
 
 
 class SpeechFailed(AuroraError):

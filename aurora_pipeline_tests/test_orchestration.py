@@ -27,7 +27,9 @@ from aurora_pipeline.aurora_videos import Charge, Video, approvals
 from aurora_pipeline.aurora_videos.ledger import Bill, Plan, open_ledger
 from aurora_pipeline.aurora_videos.quoted import Quote, QuotedClip
 from aurora_pipeline.aurora_videos.request import AuroraRequest, SentImage
+from aurora_pipeline.aurora_videos.speech_quote import SpeechQuote
 from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.aurora_videos.waivers import waive
 from aurora_pipeline.definitions import build_defs
 from aurora_pipeline.deliverables import Deliverable, Delivered, Quality
 from aurora_pipeline.errors import (
@@ -54,7 +56,7 @@ from aurora_pipeline.script_table import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure, StageTable, read_rows, write_rows, write_table
 from aurora_pipeline.tts_audio import Speech
-from aurora_pipeline.tts_audio.listening import QUIETEST_RMS
+from aurora_pipeline.tts_audio.records import Finding
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 STAGES = ("script_table", "tts_audio", "aurora_videos", "deliverables", "warehouse")
@@ -85,7 +87,7 @@ class CheapStages:
     left_usd: Decimal | None = None
     verdict: str = "pass"
     loudness_lufs: float = -14.1
-    volume: float = 0.3
+    heard: tuple[Finding, ...] = ()
     overbilled: Decimal = Decimal(0)
     raises: dict[str, BaseException] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -117,10 +119,13 @@ class CheapStages:
         write_table(job.settings, "script_table", job.campaign, Script, StageTable(campaign.scripts))
         return campaign
 
-    def tts_audio(self, job: Job) -> StageTable[Speech]:
+    def quote_speech(self, job: Job) -> SpeechQuote:
+        return SpeechQuote(job.campaign, job.settings.provider, (), {})
+
+    def tts_audio(self, job: Job, *, approved: SpeechQuote | None = None) -> StageTable[Speech]:
         scripts = self._begin(job, "tts_audio")
         store = MediaStore(job.settings.media)
-        rows = [a_speech(script, a_wav(store, script.clip_id, self.volume)) for script in scripts]
+        rows = [a_speech(script, a_wav(store, script.clip_id), self.heard) for script in scripts]
         return self._table(job, "tts_audio", Speech, rows)
 
     def quote_campaign(self, job: Job) -> Any:
@@ -176,10 +181,10 @@ class CheapStages:
         return Published(job.settings.warehouse, report, job.campaign)
 
 
-def a_wav(store: MediaStore, clip_id: str, volume: float) -> str:
+def a_wav(store: MediaStore, clip_id: str) -> str:
     """A second and a half of a square wave; every clip's is different."""
     pitch = 40 + int(hashlib.sha256(clip_id.encode()).hexdigest()[:2], 16)
-    level = int(32767 * volume)
+    level = 9830
     samples = [level if (index // pitch) % 2 else -level for index in range(24_000)]
     with store.workshop() as bench:
         with wave.open(str(bench / "speech.wav"), "wb") as wav:
@@ -188,10 +193,11 @@ def a_wav(store: MediaStore, clip_id: str, volume: float) -> str:
         return store.put(bench / "speech.wav")
 
 
-def a_speech(script: Script, sha256: str) -> Speech:
-    return Speech(
+def a_speech(script: Script, sha256: str, heard: tuple[Finding, ...] = ()) -> Speech:
+    speech = Speech(
         script.campaign, script.clip_id, sha256, 1.5, 16_000, "cheap", "1", "anna", "en", script.text, "engine", ()
     )
+    return replace(speech, findings=heard, verdict=heard[0].verdict if heard else "pass", recogniser="ear 1")
 
 
 def a_video(speech: Speech, *, is_draft: bool, usd: Decimal) -> Video:
@@ -892,21 +898,38 @@ def test_dollars_show_a_fraction_of_a_cent() -> None:
 # ---------------------------------------------------------------- the other checks
 
 
-def test_speech_too_quiet_to_hear_is_named(world: World) -> None:
-    world.stages.volume = QUIETEST_RMS / 2
+WRONG_WORD = Finding("words", "fail", "'Friday' instead of 'Tuesday' at 0.8 s. Nothing was spent.")
+
+
+def test_speech_that_does_not_say_its_text_is_named_with_its_words(world: World) -> None:
+    world.stages.heard = (WRONG_WORD,)
 
     red = checks_of(world.run())["speech_audible"]
 
-    assert (red.passed, red.description) == (
-        False,
-        "clip-01 is too quiet to be heard; clip-02 is too quiet to be heard",
-    )
+    assert (red.passed, red.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "clip-01 (fail): 'Friday' instead of 'Tuesday' at 0.8 s." in (red.description or "")
+    assert red.metadata["words_compared_by"].value == "ear 1"
 
 
-def test_clipped_speech_is_named(world: World) -> None:
-    world.stages.volume = 1.0
+def test_speech_that_a_person_waived_only_warns(world: World) -> None:
+    world.stages.heard = (WRONG_WORD,)
+    world.run()
+    speeches = read_rows(world.settings, "tts_audio", "spring", Speech)
+    pairs = [(speech.clip_id, speech.sha256) for speech in speeches]
+    waive(open_ledger(world.settings.ledger), "spring", pairs, reason="it is a pun", by="Ada")
 
-    assert "clip-01 is clipped" in (checks_of(world.run())["speech_audible"].description or "")
+    told = checks_of(world.run())["speech_audible"]
+
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_a_doubt_of_the_ear_is_a_warning(world: World) -> None:
+    world.stages.heard = (Finding("pace", "warn", "It is spoken fast, 210 words a minute."),)
+
+    told = checks_of(world.run())["speech_audible"]
+
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "clip-01 (warn): It is spoken fast, 210 words a minute." in (told.description or "")
 
 
 def test_a_bill_that_differs_from_the_quote_warns_with_both_numbers(world: World) -> None:
@@ -1057,7 +1080,7 @@ class StoppableStages(CheapStages):
         self.stop_after, self.finished = stop_after, []
         self.threads: set[threading.Thread] = set()
 
-    def tts_audio(self, job: Job) -> StageTable[Speech]:
+    def tts_audio(self, job: Job, *, approved: SpeechQuote | None = None) -> StageTable[Speech]:
         missing = [
             script
             for script in read_campaign(job.settings, job.campaign).scripts

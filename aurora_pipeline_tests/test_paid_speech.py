@@ -1,4 +1,4 @@
-"""Paid voices, from the quote to the bill: the real command, the real fal-client over HTTPS, the studio in fal's place."""
+"""Paid voices, from quote to bill: the real command, the real fal-client over HTTPS, the studio in fal's place."""
 
 from __future__ import annotations
 

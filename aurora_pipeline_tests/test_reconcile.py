@@ -200,6 +200,63 @@ def test_a_charge_that_agrees_three_ways_is_said_to(world: World) -> None:
     assert row.file_seconds == pytest.approx(1.0, abs=0.05)
 
 
+def _spoken(world: World, *, usd: str = "0.0013") -> None:
+    """Bought speech: 26 characters at $0.05 a thousand."""
+    world.settled()
+    world.change("a", kind="speech", unit="1000_characters", usd_per_unit=Decimal("0.05"), billed_seconds=None,
+                 wanted_units=Decimal("0.026"), billed_usd=Decimal("0.0013"), reported_usd=None)  # fmt: skip
+    world.fal.billed["r-a"] = Decimal(usd)
+
+
+def test_speech_is_compared_by_its_characters_and_not_by_its_length(world: World) -> None:
+    _spoken(world)
+
+    row = world.row()
+
+    assert the(row) == ("agrees", "spring/a: $0.0013 expected, and billed for its speech.", False)
+    assert (row.expected_usd, row.event_usd, row.file_seconds, row.file_usd) == (
+        Decimal("0.0013"),
+        Decimal("0.0013"),
+        None,
+        None,
+    )
+
+
+def test_speech_that_is_billed_by_more_units_needs_a_person(world: World) -> None:
+    _spoken(world, usd="0.05")
+
+    found = world.rows()
+
+    assert the(found.rows[0]) == (
+        "billed more",
+        "fal billed $0.05 for spring/a (request r-a), $0.0487 more than 0.026 of 1000 characters at $0.05 come to; ask "
+        "about it, and correct data/price_book.csv if the price changed. The ledger counts $0.05.",
+        True,
+    )
+    assert found.corrected == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "verdict", "sentence"),
+    [
+        (Path.unlink, "file missing", "spring/a cost $0.0013 and its speech is not in the media store;"),
+        (lambda file: _overwrite(file, b"noise"), "file differs", "the bytes of its stored speech are damaged;"),
+    ],
+)
+def test_speech_that_is_lost_or_damaged_is_told(world: World, damage: Any, verdict: str, sentence: str) -> None:
+    _spoken(world)
+    damage(world.store.require(world.ledger.charge(world.charge_id("a")).video_sha256 or ""))
+
+    row = world.row()
+
+    assert (row.verdict, sentence in row.sentence) == (verdict, True)
+
+
+def _overwrite(file: Path, content: bytes) -> None:
+    file.chmod(0o644)
+    file.write_bytes(content)
+
+
 def test_a_bill_above_the_price_book_is_taken_over_and_needs_a_person(world: World) -> None:
     world.settled()
     world.fal.billed["r-a"] = Decimal("0.20")

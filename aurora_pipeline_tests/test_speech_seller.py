@@ -6,6 +6,7 @@ Nothing is faked but the account: the studio takes, answers, lists and bills as 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -24,7 +25,9 @@ from typing import Any
 import pytest
 
 from aurora_pipeline.aurora_videos import ledger as ledger_module
-from aurora_pipeline.aurora_videos.ledger import Ledger
+from aurora_pipeline.aurora_videos.following import Following
+from aurora_pipeline.aurora_videos.ledger import Ledger, Plan
+from aurora_pipeline.aurora_videos.quote import is_spoken, quote_campaign
 from aurora_pipeline.aurora_videos.records import Charge
 from aurora_pipeline.aurora_videos.speech_quote import quote_speech
 from aurora_pipeline.aurora_videos.speech_seller import SpeechSeller
@@ -41,6 +44,7 @@ from aurora_pipeline.settings import Settings
 from aurora_pipeline.speech_models import SHIPPED, read_speech_models
 from aurora_pipeline.stage_tables import StageTable
 from aurora_pipeline.tts_audio import Speech
+from aurora_pipeline.tts_audio.outdated import changed_since_spoken
 from aurora_pipeline.tts_audio.speak import speak_campaign
 from aurora_pipeline_tests.broken_studio import at, render
 from aurora_pipeline_tests.conftest import REPOSITORY, write_campaign
@@ -274,6 +278,35 @@ def test_what_was_bought_serves_drafts(shop: Shop) -> None:
 
     assert [row.is_draft for row in drafted.rows] == [False, False]
     assert shop.charges("studio") == []
+
+
+def test_no_video_is_bought_for_a_draft_of_a_voice(shop: Shop) -> None:
+    drafted, campaign = shop.speak(provider="studio", limits=Limits()), read_campaign(shop.settings(), "spring")
+    script, speech = campaign.scripts[0], drafted.rows[0]
+
+    assert is_spoken(script, speech, campaign.speech)
+    assert not is_spoken(script, speech, campaign.speech, is_paid=True)
+    assert changed_since_spoken(script, speech, campaign.speech, is_paid=True) == ["draft speech"]
+    paid = quote_campaign(shop.settings(), campaign, drafted.rows, run_id="run-1")
+    assert paid.clips == ()
+
+
+def test_what_a_recogniser_heard_is_kept_as_it_was_answered_and_billed_by_its_length(shop: Shop) -> None:
+    plan = Plan("t1", "fal", "print", "spring", "hello", "run-1", "fal-ai/elevenlabs/speech-to-text", "any", 6.0,
+                Decimal("0.03"), "page", Decimal("0.03"), kind="transcript", unit="minute",
+                wanted_units=Decimal("0.1"))  # fmt: skip
+    answer, seller = {"text": "Good morning", "language_code": "eng"}, shop.seller(shop.settings(), limits=Limits())
+    shop.ledger.claim(plan, limits=Limits())
+    shop.ledger.mark_sending("t1", audio_url="https://v3.fal.media/t1.wav")
+    shop.ledger.mark_accepted("t1", request_id="r-1")
+    shop.ledger.mark_completed("t1", result=answer, billable_units=None)
+
+    following, stop = Following(seller.till, "hello"), threading.Event()
+    stored = following.step(shop.ledger.charge("t1"), stop)
+    settled = following.step(stored, stop)
+
+    assert json.loads(seller.till.store.require(settled.video_sha256 or "").read_bytes()) == answer
+    assert (settled.state, settled.billed_seconds, settled.billed_usd) == ("settled", None, Decimal("0.003"))
 
 
 # ---- guards

@@ -21,7 +21,8 @@ def settings(tmp_path):
 def _charge(settings, number, *, until, **changes):
     """One charge of the run, brought as far as ``until``."""
     ledger, name = open_ledger(settings.ledger), f"c{number}"
-    plan = replace(PLAN, charge_id=name, fingerprint=f"{number:064d}", provider=settings.provider, **changes)
+    named = {"charge_id": name, "clip_id": name, "fingerprint": f"{number:064d}", "provider": settings.provider}
+    plan = replace(PLAN, **named | changes)
     ledger.claim(plan, limits=Limits())
     ledger.mark_sending(name, audio_url="u")
     ledger.mark_accepted(name, request_id=f"r-{number}")
@@ -33,6 +34,13 @@ def _charge(settings, number, *, until, **changes):
         ledger.mark_completed(name, result={}, billable_units=None)
         ledger.mark_stored(name, video_sha256="v")
         ledger.settle(name, Bill(4, Decimal("0.56"), "measured"))
+
+
+def test_a_clip_whose_speech_is_bought_too_is_one_clip(settings):
+    _charge(settings, 1, until="settled", kind="speech", clip_id="hello")
+    _charge(settings, 2, until="settled", clip_id="hello")
+
+    assert spent_so_far(settings, "r") == "This run has spent $1.12 for 1 clip."
 
 
 def test_a_run_that_did_nothing_has_spent_nothing(settings):

@@ -146,6 +146,19 @@ approvals = sa.Table(
     sa.Column("withdrawn_by", sa.Text),
     sa.Column("withdrawn_at", Instant),
 )
+waivers = sa.Table(
+    "waivers",
+    TABLES,
+    sa.Column("waiver_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("campaign", sa.String(64), nullable=False, index=True),
+    sa.Column("clip_id", sa.String(64), nullable=False),
+    sa.Column("speech_sha256", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("waived_by", sa.Text, nullable=False),
+    sa.Column("waived_at", Instant, nullable=False),
+    sa.Column("withdrawn_by", sa.Text),
+    sa.Column("withdrawn_at", Instant),
+)
 reconciliations = sa.Table(
     "reconciliations",
     TABLES,

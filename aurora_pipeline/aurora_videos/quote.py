@@ -29,6 +29,7 @@ from .records import Charge, Video
 from .request import AuroraRequest, sent_image
 from .spending import KINDS, Limits, scopes_of
 from .suitability import Suitability, suitability_of
+from .waivers import standing_waivers
 
 One = TypeVar("One", bound=Quoted[Any])
 
@@ -57,6 +58,7 @@ class _Quoting:
         self.is_paid = settings.provider == "fal"
         self.needs_approval = self.is_paid and (needs_approval or campaign.approval == "required")
         self.approved: set[str] = set()
+        self.waivers = {each.clip_id: each for each in standing_waivers(self.ledger, campaign.name)}
 
     def quote(self, speeches: Sequence[Speech], run_id: str) -> Quote:
         requests = self._requests(speeches)
@@ -103,7 +105,7 @@ class _Quoting:
         standing, why = standing_of(request, charge, changed)
         if standing not in MAY_BE_BOUGHT:
             return QuotedClip(request, self._price_then(request, charge), charge, standing, why)
-        fitness = suitability_of(self.store, self.campaign, request)
+        fitness = suitability_of(self.store, self.campaign, request, self.waivers.get(request.script.clip_id))
         held, why_held = self._held_back(request, standing, why, fitness)
         is_only_followed = standing == "in doubt" and held in HELD
         held, why_held = (standing, why) if is_only_followed else (held, why_held)

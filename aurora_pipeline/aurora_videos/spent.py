@@ -40,4 +40,6 @@ def _held(charges: Sequence[Charge]) -> Decimal:
 
 
 def _clips(charges: Sequence[Charge]) -> str:
-    return "1 clip" if len(charges) == 1 else f"{len(charges)} clips"
+    """A clip whose speech is bought too has several charges."""
+    count = len({(charge.campaign, charge.clip_id) for charge in charges})
+    return "1 clip" if count == 1 else f"{count} clips"

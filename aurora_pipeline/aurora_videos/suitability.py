@@ -9,6 +9,7 @@ from ..models import Model
 from ..script_table import Campaign
 from .limits import doubts_of, look_at, unfit_for, unfit_portrait
 from .request import AuroraRequest, SentImage
+from .waivers import Waiver
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,30 @@ class Suitability:
     warnings: tuple[str, ...] = ()
 
 
-def suitability_of(store: MediaStore, campaign: Campaign, request: AuroraRequest) -> Suitability:
-    """What the model's limits say of one clip; its first look at a portrait takes about half a second."""
+def suitability_of(
+    store: MediaStore, campaign: Campaign, request: AuroraRequest, waiver: Waiver | None = None
+) -> Suitability:
+    """What the model's limits and the ear say of one clip; its first look at a portrait takes about half a second.
+
+    ``waiver`` is a person's for this clip's audio, if there is one.
+    """
     portrait = look_at(store, request.image)
     unfit = unfit_for(request.model, portrait=portrait, seconds=request.speech.seconds)
-    return _judged(campaign, unfit, doubts_of(request.model, portrait=portrait))
+    judged = _judged(campaign, unfit, doubts_of(request.model, portrait=portrait))
+    heard = _heard(campaign, request, waiver)
+    return Suitability((*judged.unfit, *heard.unfit), (*judged.warnings, *heard.warnings))
+
+
+def _heard(campaign: Campaign, request: AuroraRequest, waiver: Waiver | None) -> Suitability:
+    """What listening holds against the speech. A person may overrule it, clip by clip or for the whole campaign."""
+    speech, clip_id = request.speech, request.script.clip_id
+    found = tuple(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
+    if speech.verdict != "fail" or campaign.speech.listen != "hold":
+        return Suitability(warnings=found)
+    if waiver is not None and waiver.speech_sha256 == speech.sha256:
+        return Suitability(warnings=(*found, f"Waived by {waiver.waived_by}: {waiver.reason}"))
+    how = f"or, if it is right: aurora waive {campaign.name} {clip_id} --reason TEXT"
+    return Suitability((f"{' '.join(found).removesuffix('.')}; {how}",))
 
 
 def portrait_suitability(store: MediaStore, campaign: Campaign, model: Model, image: SentImage) -> Suitability:

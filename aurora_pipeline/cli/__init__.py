@@ -24,6 +24,7 @@ COMMANDS = {
     "voices": "voices",
     "quote": "quote",
     "approve": "approve",
+    "waive": "waive",
     "budget": "budget",
     "ask": "ask",
     "release": "release",

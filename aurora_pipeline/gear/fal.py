@@ -262,10 +262,10 @@ class FalConnection:
             _stream(self._plain, self._here(url), target)
         except httpx.HTTPStatusError as error:
             if error.response.status_code in (404, 410):
-                raise Gone("fal no longer has the video's file.") from None
-            raise VideoUnusable(f"The video could not be downloaded (HTTP {error.response.status_code}).") from None
+                raise Gone("fal no longer has the file.") from None
+            raise VideoUnusable(f"The file could not be downloaded (HTTP {error.response.status_code}).") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise VideoUnusable(f"The video could not be downloaded ({name_of(error)}).") from None
+            raise VideoUnusable(f"The file could not be downloaded ({name_of(error)}).") from None
 
     @functools.cached_property
     def _plain(self) -> httpx.Client:
@@ -350,7 +350,7 @@ def _stream(plain: httpx.Client, url: str, target: Path) -> None:
         for chunk in response.iter_bytes():
             written += file.write(chunk)
             if written > MAX_VIDEO_BYTES:
-                raise VideoUnusable("The video is larger than 2 GiB; it was not fetched. The purchase is kept.")
+                raise VideoUnusable("The file is larger than 2 GiB; it was not fetched. The purchase is kept.")
     promised = response.headers.get("Content-Length")
     if written == 0 or (promised is not None and int(promised) != written):
         raise VideoUnusable(

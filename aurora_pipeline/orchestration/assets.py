@@ -5,6 +5,7 @@ manager (stages hand over Parquet and media by themselves) and no retry policy (
 and a run started again makes only what is missing).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ from . import metadata as show
 from .contact_sheet import contact_sheet
 from .partitions import campaigns
 from .refusals import Waiting, assert_something_came, in_plain_words
-from .resources import Aurora
+from .resources import Aurora, max_usd_of
 
 Materialized = dg.MaterializeResult[None]
 
@@ -95,13 +96,26 @@ def script_table(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aur
 
 @_stage("tts_audio", Speech, deps=[script_table], kinds={"hibari", "audio"})
 def tts_audio(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora]) -> Materialized:
-    """Speaks every script and listens to it, so that the seconds are known before any is bought. Free."""
+    """Speaks every script and listens to it, so that the seconds and the words are known before any video is bought.
+
+    Free with voices of this machine. A paid voice is bought as video is: what a person approved, or up to a cap
+    (max_usd of aurora_videos counts for both).
+    """
     with in_plain_words(context, blames="speech_audible"):
-        table = aurora.stages.tts_audio(aurora.job(context))
-        _assert_something_came(context, aurora, table, needs="script_table", cost=NOTHING_SPENT)
-    columns = ("clip_id", "seconds", "voice", "language", "engine", "text")
+        job = aurora.job(context, max_usd=max_usd_of(context.run))
+        quote = aurora.affordable(job.settings, aurora.stages.quote_speech(job))
+        table = aurora.stages.tts_audio(job, approved=quote)
+        _assert_something_came(
+            context, aurora, table, needs="script_table", cost=KEPT if quote.clips else NOTHING_SPENT
+        )
+    columns = ("clip_id", "seconds", "voice", "language", "engine", "verdict", "text")
+    verdicts = Counter(row.verdict for row in table.rows)
     facts = show.counts(table) | {
         "seconds": round(sum(row.seconds for row in table.rows), 3),
+        "seconds_taken_away": round(sum(max(row.spoken_seconds - row.seconds, 0) for row in table.rows), 3),
+        "heard": ", ".join(
+            f"{verdicts[verdict]} {verdict}" for verdict in ("pass", "warn", "fail") if verdicts[verdict]
+        ),
         "preview": show.table_of(table.rows, columns),
     }
     return dg.MaterializeResult(metadata=facts, data_version=show.data_version(row.sha256 for row in table.rows))

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from ..aurora_videos import Video
     from ..aurora_videos.quoted import Quote
     from ..aurora_videos.reconcile import Reconciled
+    from ..aurora_videos.speech_quote import SpeechQuote
 
 
 class Stages(Protocol):
     """The five stages and the quote; `pipeline` is the real thing, tests have a cheap one."""
 
     def script_table(self, job: Job) -> Campaign: ...
-    def tts_audio(self, job: Job) -> StageTable[Speech]: ...
+    def quote_speech(self, job: Job) -> "SpeechQuote": ...
+    def tts_audio(self, job: Job, *, approved: "SpeechQuote | None" = None) -> StageTable[Speech]: ...
     def aurora_videos(self, job: Job, *, approved: "Quote | None" = None) -> "StageTable[Video]": ...
     def deliverables(self, job: Job) -> Delivered: ...
     def warehouse(self, job: Job) -> Published: ...
@@ -62,10 +64,17 @@ def _has_approvals(settings: Settings, campaign: str) -> bool:
     return False
 
 
-def _affordable(settings: Settings, quote: "Quote") -> "Quote":
+def _affordable(settings: Settings, quote: Any) -> Any:
     from ..aurora_videos.affordable import affordable
 
     return affordable(settings, quote)
+
+
+def _waived(settings: Settings, campaign: str) -> frozenset[str]:
+    from ..aurora_videos.ledger import open_ledger
+    from ..aurora_videos.waivers import standing_waivers
+
+    return frozenset(each.speech_sha256 for each in standing_waivers(open_ledger(settings.ledger), campaign))
 
 
 def _why_stopped(settings: Settings) -> tuple[str, ...]:
@@ -93,8 +102,9 @@ class Aurora:
     reconcile_bills: Callable[[Settings], "Reconciled"] = pipeline.reconcile_bills
     bills_to_reconcile: Callable[[Settings], int] = pipeline.bills_to_reconcile
     has_approvals: Callable[[Settings, str], bool] = _has_approvals
-    affordable: Callable[[Settings, "Quote"], "Quote"] = _affordable
+    affordable: Callable[[Settings, Any], Any] = _affordable  # a quote of either kind, as it may be carried out
     why_stopped: Callable[[Settings], tuple[str, ...]] = _why_stopped
+    waived: Callable[[Settings, str], frozenset[str]] = _waived
 
     def job(self, context: dg.AssetExecutionContext, *, max_usd: float | None = None) -> Job:
         """This asset step as the core's `Job`. Raises `BadSetting` for a ``max_usd`` that is no amount."""

@@ -1,0 +1,100 @@
+"""A clip that fails listening is drafted, never bought, unless a person waives that very audio."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aurora_pipeline.aurora_videos.ledger import open_ledger
+from aurora_pipeline.aurora_videos.waivers import standing_waivers, waive, withdraw_waivers
+from aurora_pipeline.gear import voices
+from aurora_pipeline.tts_audio.wav import write_wav
+from aurora_pipeline_tests.conftest import write_campaign
+
+FAL = {"AURORA_PROVIDER": "fal", "FAL_KEY": "waivers:not-a-secret"}
+
+
+@pytest.fixture
+def home(aurora, new_home):
+    """A campaign whose one recording stops for four seconds in the middle."""
+    home = new_home()
+    folder = write_campaign(home, "spring", ["stuck,Hello there. How are you?,take.wav"], head="clip_id,text,audio")
+    record(folder / "take.wav", silence_seconds=4.0)
+    return home
+
+
+def record(file, *, silence_seconds):
+    engine, heart = voices.engine("hibari"), voices.shipped().named("heart")
+    first, second = (engine.speak(text, heart) for text in ("Hello there.", "How are you?"))
+    silence = np.zeros(round(silence_seconds * first.sample_rate), np.float32)
+    write_wav(file, np.concatenate((first.samples, silence, second.samples)), first.sample_rate)
+
+
+def test_waivers_are_of_one_audio_and_are_withdrawn_never_deleted(ledger_url):
+    ledger = open_ledger(ledger_url)
+
+    assert waive(ledger, "spring", [("a", "1" * 64)], reason="a pun", by="Ada") == 1
+    assert waive(ledger, "spring", [("a", "1" * 64)], reason="again", by="Bob") == 0
+    (one,) = standing_waivers(ledger, "spring")
+    assert (one.clip_id, one.speech_sha256, one.reason, one.waived_by) == ("a", "1" * 64, "a pun", "Ada")
+    assert standing_waivers(ledger, "summer") == []
+    assert withdraw_waivers(ledger, "spring", ["a"], by="Eve") == 1
+    assert standing_waivers(ledger, "spring") == []
+    assert withdraw_waivers(ledger, "spring", ["a"], by="Eve") == 0
+
+
+def test_what_fails_listening_is_held_back_until_it_is_waived_and_new_audio_is_held_anew(aurora, home):
+    held = aurora(home, "quote", "spring", **FAL)
+    assert "x stuck" in held.stdout, held.stdout + held.stderr
+    assert "or, if it is right: aurora waive spring stuck --reason TEXT" in held.stdout
+
+    drafted = aurora(home, "run", "spring")
+    assert drafted.returncode == 0, drafted.stdout + drafted.stderr
+
+    said = aurora(home, "waive", "spring", "stuck", "--reason", "a dramatic pause", "--by", "Ada")
+    assert "Ada waived 1 clip of spring: a dramatic pause" in said.stdout, said.stdout + said.stderr
+    assert "a dramatic pause (holds)" in aurora(home, "waive", "spring", "--list").stdout
+    agreed = aurora(home, "quote", "spring", **FAL)
+    assert "+ stuck" in agreed.stdout, agreed.stdout + agreed.stderr
+    assert "Waived by Ada: a dramatic pause" in agreed.stdout
+
+    record(home / "data" / "campaigns" / "spring" / "take.wav", silence_seconds=5.0)
+    anew = aurora(home, "quote", "spring", **FAL)
+    assert "x stuck" in anew.stdout, anew.stdout + anew.stderr
+    assert "no longer holds, it is spoken anew" in aurora(home, "waive", "spring", "--list").stdout
+
+
+def test_a_campaign_may_ask_for_warnings_only(aurora, home):
+    file = home / "data" / "campaigns" / "spring" / "campaign.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "speech: {listen: warn}\n", encoding="utf-8")
+
+    told = aurora(home, "quote", "spring", **FAL)
+
+    assert "+ stuck" in told.stdout, told.stdout + told.stderr
+    assert "aurora waive" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("stuck",), 2, "Say why: add --reason TEXT."),
+        (("--reason", "x"), 2, "Name the clips."),
+        (("nobody", "--reason", "x"), 1, "spring has no clip 'nobody' that was spoken"),
+        (("stuck", "--withdraw"), 1, "stuck of spring is not waived"),
+    ],
+)
+def test_mistakes_are_sentences(aurora, home, arguments, code, sentence):
+    aurora(home, "quote", "spring")
+
+    said = aurora(home, "waive", "spring", *arguments)
+
+    assert (said.returncode, sentence in said.stderr) == (code, True), said.stderr
+
+
+def test_a_good_clip_needs_no_waiver(aurora, new_home):
+    home = new_home(spring=["hello,Hello there."])
+    aurora(home, "quote", "spring")
+
+    said = aurora(home, "waive", "spring", "hello", "--reason", "x")
+
+    assert said.stderr.strip() == "Nothing holds hello back: listening says pass. Nothing was waived."
