@@ -26,6 +26,7 @@ from aurora_pipeline.aurora_videos.records import Charge, StageRun
 from aurora_pipeline.cli.stopping import AT_ONCE, STOPPED, Stop
 from aurora_pipeline.gear.studio_process import studio
 from aurora_pipeline.settings import Settings, from_environment
+from aurora_pipeline_tests.conftest import ALONE
 from aurora_pipeline_tests.patient_studio import (
     PatientStudio,
     asking,
@@ -102,7 +103,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Running]]:
             clean = {name: value for name, value in os.environ.items() if not name.startswith(("AURORA_", "FAL_"))}
             process = subprocess.Popen(
                 [sys.executable, "-m", "aurora_pipeline", *arguments],
-                env=clean | {"AURORA_HOME": str(home), "PATH": "/nowhere", "AURORA_POLL_SECONDS": "0.1"} | environment,
+                env=clean | ALONE | {"AURORA_HOME": str(home), "AURORA_POLL_SECONDS": "0.1"} | environment,
                 cwd=home,
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,

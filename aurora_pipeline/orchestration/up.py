@@ -160,6 +160,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "AURORA_LEDGER_URL": settings.ledger_url,
         "AURORA_STUDIO_URL": settings.studio_url,
         "AURORA_TTS_ENGINE": settings.tts_engine,
+        "AURORA_LISTENER": settings.listener,
         "AURORA_WORKERS": str(settings.workers),
         "AURORA_REQUESTS_IN_FLIGHT": str(settings.requests_in_flight),
         "AURORA_POLL_SECONDS": str(settings.poll_seconds),

@@ -21,12 +21,14 @@ def changed_since_spoken(
     """
     # Speech of an earlier version does not tell what was said; then it was said as written.
     said = "" if script.audio else saying_of(script, asked.lexicon).said
+    is_another_text = script.text != speech.text  # which is said otherwise, too: once is enough
+    is_said_so = is_another_text or bool(script.audio) or said == (speech.said or " ".join(speech.text.split()))
     changed = {
-        "text": script.text != speech.text,
+        "text": is_another_text,
         "voice": not script.audio and script.voice != speech.voice,
         "recording": script.audio_sha256 != speech.recording_sha256,
         "language": not _is_same_language(script.language, speech.language),
-        "pronunciation or pauses": said != (speech.said or " ".join(speech.text.split())) and not script.audio,
+        "pronunciation or pauses": not is_said_so,
         "seconds": bool(speech.seconds_mode) and speech.seconds_mode != asked.seconds,
         "draft speech": is_paid and speech.is_draft,
     }
