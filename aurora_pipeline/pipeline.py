@@ -97,12 +97,12 @@ def script_table(job: Job) -> Campaign:
 
 
 def tts_audio(job: Job, *, approved: SpeechQuote | None = None) -> StageTable[Speech]:
-    """Speak every script of the campaign; what was spoken before is kept.
+    """Speak every script of the campaign and listen to it; what was spoken or heard before is kept.
 
-    ``approved`` is the quote of paid speech that somebody (or a cap) agreed to: with fal nothing else is bought. Raises
-    `SpendRefused` when the campaign would now buy anything that it does not name.
+    ``approved`` is the quote of paid speech and transcripts that somebody (or a cap) agreed to: with fal nothing else
+    is bought. Raises `SpendRefused` when the campaign would now buy anything that it does not name.
     """
-    from .aurora_videos.speech_seller import seller_of
+    from .aurora_videos.sellers import sellers_of
     from .script_table import read_campaign
     from .tts_audio.ears import recogniser_of
     from .tts_audio.speak import speak_campaign
@@ -111,8 +111,10 @@ def tts_audio(job: Job, *, approved: SpeechQuote | None = None) -> StageTable[Sp
     with _recorded(job, "tts_audio") as outcome:
         campaign, recogniser = read_campaign(job.settings, job.campaign), recogniser_of(job.settings)
         agreed = approved.carried_out(quote_speech(job)) if approved is not None else None
-        with seller_of(job.settings, campaign, agreed, run_id=job.run_id) as seller:
-            table = speak_campaign(job.settings, campaign, job.progress, seller=seller, recogniser=recogniser)
+        with sellers_of(job.settings, campaign, agreed, run_id=job.run_id) as sellers:
+            table = speak_campaign(
+                job.settings, campaign, job.progress, seller=sellers.speech, recogniser=recogniser, ear=sellers.ear
+            )
         write_table(job.settings, "tts_audio", job.campaign, Speech, table)
         outcome(table, _billed_since(job, started_at))
     return table
@@ -190,12 +192,13 @@ def rebuild_warehouse(settings: Settings) -> None:
 
 
 def quote_speech(job: Job) -> SpeechQuote:
-    """What the campaign's paid speech would cost now; no lines where no voice of it is paid. Spends nothing."""
+    """What the campaign's paid speech, and hearing it, would cost now; no lines where neither is. Spends nothing."""
     from .aurora_videos.speech_quote import quote_speech as quote
     from .script_table import read_campaign
 
     campaign = read_campaign(job.settings, job.campaign)
-    return quote(job.settings, campaign, run_id=job.run_id, needs_approval=job.needs_approval)
+    speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
+    return quote(job.settings, campaign, speeches, run_id=job.run_id, needs_approval=job.needs_approval)
 
 
 def quote_campaign(job: Job) -> Quote:

@@ -116,6 +116,34 @@ def test_a_bought_voice_without_a_price_is_told(home, checked):
     assert line.startswith("x eleven-rachel-de (a): data/price_book.csv has no price for fal-ai/elevenlabs/tts/")
 
 
+def test_a_recording_that_is_no_sound_is_told_before_anything_is_made(home, checked):
+    write_campaign(home, "spring", ["a,Hello.,words.wav"], head="clip_id,text,audio")
+    (home / "data" / "campaigns" / "spring" / "words.wav").write_text("Hello, I am only text.", encoding="utf-8")
+
+    code, (_, line) = checked()
+
+    assert code == 1
+    assert line == (
+        "x words.wav (a): The recording 'words.wav' cannot be read as sound (ffmpeg finds no sound in it); save it as "
+        "WAV, MP3 or M4A and run again. Nothing was spent."
+    )
+
+
+def test_a_paid_listener_without_a_price_is_told_where_it_is_asked(home, checked, monkeypatch):
+    write_campaign(home, "spring", ["a,Hello."])
+    monkeypatch.setenv("AURORA_LISTENER", "elevenlabs-scribe-v2")
+    monkeypatch.setenv("AURORA_PROVIDER", "fal")
+    assert checked()[0] == 0
+
+    book = home / "data" / "price_book.csv"
+    kept = [line for line in book.read_text(encoding="utf-8").splitlines() if "scribe-v2" not in line]
+    book.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+    code, (_, line) = checked()
+    assert code == 1
+    assert line.startswith("x elevenlabs-scribe-v2, which listens to the speech: data/price_book.csv has no price for ")
+
+
 def test_what_is_only_doubted_is_no_problem(home, checked):
     from PIL import Image
 

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from aurora_pipeline.gear import ffmpeg, recognisers, voices
+from aurora_pipeline.gear import ffmpeg, voices
 from aurora_pipeline.gear.recognisers import HeardWord, ScriptWord, Transcript
 from aurora_pipeline.tts_audio.acoustics import measure
 from aurora_pipeline.tts_audio.listening import listen
 from aurora_pipeline.tts_audio.loudness import loudness_lufs
 from aurora_pipeline.tts_audio.pace import pace_of
+from aurora_pipeline.tts_audio.wording import compare
 
 RATE = 24_000
 TEXT = "Our store opens at half past nine, and the first fifty customers get a free cup of coffee."
@@ -71,14 +72,6 @@ def _language(voice):
 @pytest.fixture(scope="module")
 def speech():
     return _spoken(TEXT).samples
-
-
-@pytest.fixture(scope="module")
-def whisper():
-    recogniser = recognisers.offline()
-    if recogniser is None:
-        pytest.skip("needs the extra listen")
-    return recogniser
 
 
 def _silence(seconds):
@@ -240,6 +233,22 @@ def test_a_bought_transcript_holds_a_wrong_word_back_and_says_where_the_engine_p
         "write the words as they are spoken, give the campaign's lexicon their pronunciation, or choose another voice. "
         "Nothing was spent."
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "heard", "is_wrong"),
+    [
+        ("It is 4 euros.", "It is 14 euros.", True),
+        ("It is 4 euros.", "It is green euros.", True),
+        ("We open at 9:30 today.", "We open at 9.30 today.", False),
+        ("It takes 1.5 hours.", "It takes 1,5 hours.", False),
+        ("Call 0800 123 456.", "Call 0800123456.", False),
+    ],
+)
+def test_a_bought_transcripts_other_number_is_wrong_and_another_spelling_of_it_is_not(script, heard, is_wrong):
+    transcript = Transcript(heard, tuple(HeardWord(word) for word in heard.split()))
+
+    assert bool(compare(script, transcript, "en").wrong) is is_wrong
 
 
 def test_added_sentences_fail_and_one_stuttered_word_does_not(speech):

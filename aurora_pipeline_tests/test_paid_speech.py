@@ -3,107 +3,62 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from aurora_pipeline.aurora_videos import ledger_tables
-from aurora_pipeline_tests.conftest import write_campaign
-from aurora_pipeline_tests.fal_proxy import FalProxy
+from aurora_pipeline_tests.paid_shop import KEY, Shop, opened_shop
 from aurora_pipeline_tests.studio_bench import Running
 
 VOICE = "eleven-turbo-rachel-en"
-KEY = "paid-speech:not-a-secret-5f1d"
+ENDPOINT = "fal-ai/elevenlabs/tts/turbo-v2.5"
 ROWS = ["hello,Good morning to you.", "price,The coffee is two dollars.", "bye,See [pause 0.3s] you soon."]
-
-
-@dataclass
-class Shop:
-    """A home whose `aurora` buys at a studio that plays fal."""
-
-    home: Path
-    studio: Running
-    run: Callable[..., subprocess.CompletedProcess[str]]
-
-    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(self.home, *arguments, **environment)
-
-    def charges(self, kind: str) -> list[dict[str, Any]]:
-        """The ledger's, oldest first. Nothing of it stays open: these tests read the file's bytes too."""
-        engine = sa.create_engine(f"sqlite:///{self.home}/data/output/ledger.sqlite", poolclass=sa.NullPool)
-        table = ledger_tables.charges
-        with engine.connect() as db:
-            rows = db.execute(sa.select(table).where(table.c.kind == kind).order_by(table.c.planned_at)).mappings()
-            return [dict(row) for row in rows]
-
-    def requests(self) -> list[dict[str, Any]]:
-        """What fal was asked for, video and speech."""
-        return self.studio.listed() + self.studio.listed(endpoint_id="fal-ai/elevenlabs/tts/turbo-v2.5")
-
-    def write(self, rows: list[str], *, campaign: str = "spring", extra: str = "") -> None:
-        write_campaign(self.home, campaign, rows, extra=extra)
-        file = self.home / "data" / "campaigns" / campaign / "campaign.yaml"
-        file.write_text(file.read_text().replace("portrait: ana", f"portrait: ana, voice: {VOICE}"), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def shop(
     launch: Callable[..., Running], aurora: Callable[..., Any], new_home: Callable[..., Path], tmp_path_factory: Any
 ) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("fal")
-    home = new_home()
-    studio = launch(folder / "fal", "--instant", is_fake=False)
-    for table in ("price_book.csv", "speech_models.csv"):
-        shutil.copy(Path(__file__).parents[1] / "data" / table, home / "data")
-        shutil.copy(Path(__file__).parents[1] / "data" / table, folder / "fal")
-    with FalProxy(studio.url, folder) as proxy:
-        fal = {"AURORA_PROVIDER": "fal", "FAL_KEY": KEY, "AURORA_POLL_SECONDS": "0.1", **proxy.environment}
-        yield Shop(home, studio, lambda *args, **more: aurora(*args, **{**fal, **more}))
+    with opened_shop(launch, aurora, new_home(), tmp_path_factory.mktemp("fal")) as shop:
+        yield shop
 
 
 def test_a_campaign_in_a_paid_voice_is_quoted_agreed_to_bought_once_and_billed_to_the_cent(shop: Shop) -> None:
-    shop.write(ROWS)
+    shop.write(ROWS, voice=VOICE)
 
     quoted = shop("quote", "spring")
     assert quoted.returncode == 0, quoted.stderr
     assert "speech to buy  3 clips (4 parts) for $0.0029, $0.20 at most" in quoted.stdout
     assert "by the length of the texts; quoted once they are spoken" in quoted.stdout
-    assert shop.requests() == []  # looking at a quote asks fal for nothing
+    assert shop.requests(ENDPOINT) == []  # looking at a quote asks fal for nothing
 
     nobody = shop("run", "spring")
     assert nobody.returncode == 1
     assert "This buys speech and nobody is here to agree; add --yes. Nothing was spent." in nobody.stderr
-    assert shop.requests() == []
+    assert shop.requests(ENDPOINT) == []
 
     ran = shop("run", "spring", "--yes")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     speech, videos = shop.charges("speech"), shop.charges("video")
     assert [charge["state"] for charge in speech + videos] == ["settled"] * 7
-    billed = shop.studio.billing_events(*(charge["request_id"] for charge in speech + videos))
-    assert sum(Decimal(str(event["cost_total"])) for event in billed) == sum(c["billed_usd"] for c in speech + videos)
+    assert shop.billed(speech + videos) == sum(charge["billed_usd"] for charge in speech + videos)
 
     again = shop("run", "spring", "--yes")
     assert again.returncode == 0
     assert "Nothing to do" in again.stdout
-    assert len(shop.requests()) == 7
+    assert len(shop.requests(ENDPOINT)) == 7
 
-    for file in shop.home.rglob("*"):
-        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+    shop.assert_nowhere(KEY)
 
 
 def test_one_edited_word_buys_one_speech_and_one_video(shop: Shop) -> None:
-    shop.write(ROWS, campaign="edit")
+    shop.write(ROWS, campaign="edit", voice=VOICE)
     assert shop("run", "edit", "--yes").returncode == 0
     before = len(shop.charges("speech")), len(shop.charges("video"))
 
-    shop.write([ROWS[0], "price,The coffee is now just three dollars.", ROWS[2]], campaign="edit")
+    shop.write([ROWS[0], "price,The coffee is now just three dollars.", ROWS[2]], campaign="edit", voice=VOICE)
     ran = shop("run", "edit", "--yes")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -111,11 +66,11 @@ def test_one_edited_word_buys_one_speech_and_one_video(shop: Shop) -> None:
 
 
 def test_a_line_said_in_another_campaign_is_bought_once(shop: Shop) -> None:
-    shop.write([ROWS[0]], campaign="first")
+    shop.write([ROWS[0]], campaign="first", voice=VOICE)
     assert shop("run", "first", "--yes").returncode == 0
     before = len(shop.charges("speech"))
 
-    shop.write(["other,Good morning to you."], campaign="second")
+    shop.write(["other,Good morning to you."], campaign="second", voice=VOICE)
     quoted = json.loads(shop("quote", "second", "--json").stdout)
     assert shop("run", "second", "--yes").returncode == 0
 
@@ -125,8 +80,8 @@ def test_a_line_said_in_another_campaign_is_bought_once(shop: Shop) -> None:
 
 
 def test_a_budget_too_small_for_speech_and_a_missing_price_refuse_before_anything_is_sent(shop: Shop) -> None:
-    shop.write(["rich,Nobody has ever said this line before."], campaign="poor")
-    listed = len(shop.requests())
+    shop.write(["rich,Nobody has ever said this line before."], campaign="poor", voice=VOICE)
+    listed = len(shop.requests(ENDPOINT))
 
     capped = shop("run", "poor", "--yes", "--max-usd", "0.001")
     assert capped.returncode == 1
@@ -142,11 +97,16 @@ def test_a_budget_too_small_for_speech_and_a_missing_price_refuse_before_anythin
 
     assert unpriced.returncode == 1
     assert "is not bought" in unpriced.stdout + unpriced.stderr
-    assert len(shop.requests()) == listed
+    assert len(shop.requests(ENDPOINT)) == listed
 
 
 def test_where_rows_need_approval_the_speech_is_approved_first_and_the_video_once_it_is_spoken(shop: Shop) -> None:
-    shop.write(["ask,Please ask me first and then go on with it."], campaign="careful", extra="approval: required\n")
+    shop.write(
+        ["ask,Please ask me first and then go on with it."],
+        campaign="careful",
+        extra="approval: required\n",
+        voice=VOICE,
+    )
     before = len(shop.charges("speech")), len(shop.charges("video"))
 
     held = shop("run", "careful", "--yes")
@@ -166,7 +126,7 @@ def test_where_rows_need_approval_the_speech_is_approved_first_and_the_video_onc
 
 
 def test_drafts_of_a_paid_voice_cost_nothing_and_never_become_bought_video(shop: Shop) -> None:
-    shop.write(["try,Just a draft of this and of nothing else at all today."], campaign="drafted")
+    shop.write(["try,Just a draft of this and of nothing else at all today."], campaign="drafted", voice=VOICE)
     before = len(shop.charges("video"))
 
     drafted = shop("run", "drafted", AURORA_PROVIDER="studio")

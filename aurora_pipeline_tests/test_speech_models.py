@@ -322,6 +322,9 @@ def test_a_transcript_has_its_words_their_times_and_its_language(shipped):
 
     assert (heard.text, heard.language) == ("Hi you", "es")
     assert heard.words == (HeardWord("Hi", 0.1, 0.3), HeardWord("you", 0.9, 1.2))
+    assert heard.language_probability == 1.0  # it says no other
+    unsure = ear.transcript({"text": "Hi", "language_code": "spa", "language_probability": 0.4})
+    assert unsure.language_probability == 0.4
     assert ear.transcript({"text": "Hi you"}).words == (HeardWord("Hi"), HeardWord("you"))
     with pytest.raises(ValueError, match="speech-to-text has no text"):
         ear.transcript({"words": words})

@@ -97,7 +97,7 @@ class Shop:
         book = read_price_book(settings.price_book)
         if settings.provider == "studio":
             return SpeechSeller(till, TABLE, book)
-        quote = quote_speech(settings, read_campaign(settings, name), run_id="run-1")
+        quote = quote_speech(settings, read_campaign(settings, name), (), run_id="run-1")
         lines = [line for line in quote.clips if agreed is None or line.request.fingerprint in agreed]
         return SpeechSeller(till, TABLE, book, unit_prices(self.fal.platform, quote), lines)
 
@@ -312,7 +312,7 @@ def test_what_a_recogniser_heard_is_kept_as_it_was_answered_and_billed_by_its_le
 # ---- guards
 def test_what_nobody_agreed_to_is_not_bought_and_what_was_is(shop: Shop) -> None:
     settings = shop.settings()
-    hello, _price = quote_speech(settings, read_campaign(settings, "spring"), run_id="run-1").clips
+    hello, _price = quote_speech(settings, read_campaign(settings, "spring"), (), run_id="run-1").clips
 
     table = shop.speak(agreed=[hello.request.fingerprint])
 

@@ -31,8 +31,8 @@ class Approval:
     approved_at: datetime
 
 
-# Who said yes to a row whose cell says so: to its video, and to its speech where that is bought too.
-BY_THE_TABLE, SPEECH_BY_THE_TABLE = "scripts.csv", "scripts.csv (speech)"
+# Who said yes to a row whose cell says so: to its video, and to its speech and hearing that where they are bought too.
+BY_THE_TABLE, SPEECH_BY_THE_TABLE, HEARING_BY_THE_TABLE = "scripts.csv", "scripts.csv (speech)", "scripts.csv (hearing)"
 _FIELDS = tuple(field.name for field in fields(Approval))
 
 

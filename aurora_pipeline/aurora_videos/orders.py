@@ -1,7 +1,8 @@
 """A line of a quote -> what the ledger is told before it is bought, and what the provider is sent.
 
-A video's request names two uploads, and its speech's is named like the charge: that marks it. Speech is asked for by
-its text alone, so the ledger keeps the whole request: nothing else would tell a lost one from others.
+A video's request names two uploads, and its speech's is named like the charge: that marks it, and so it does a
+transcript's. Speech is asked for by its text alone, so the ledger keeps the whole request: nothing else would tell a
+lost one from others.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from ..errors import PriceUnknown
 from ..price_book import ANY_RESOLUTION, Price, billed_seconds
 from .changes import inputs_of
 from .quoted import Quoted, QuotedClip
-from .records import SPEECH, VIDEO, Charge, Plan
+from .records import SPEECH, TRANSCRIPT, VIDEO, Charge, Plan
 from .speech_request import QuotedSpeech
 from .till import Till
+from .transcript_request import QuotedTranscript
 
 Uploading = Callable[[Callable[[], str]], str]  # tries an upload again: it buys nothing
 
@@ -50,6 +52,8 @@ def order_of(line: Quoted[Any]) -> Order:
         return SpeechOrder(line)
     if isinstance(line, QuotedClip):
         return VideoOrder(line)
+    if isinstance(line, QuotedTranscript):
+        return TranscriptOrder(line)
     raise TypeError(f"nothing here knows how to buy a {type(line).__name__}")
 
 
@@ -72,17 +76,14 @@ class VideoOrder:
         )
 
     def sending(self, till: Till, charge: Charge, uploading: Uploading) -> Sending:
-        request, fal = self.line.request, till.fal
-        image, speech = request.image, till.store.require(request.speech.sha256).read_bytes()
+        request, fal, image = self.line.request, till.fal, self.line.request.image
         kind = "image/jpeg" if image.suffix in (".jpg", ".jpeg") else "image/png"
         name = f"{image.sha256[:16]}{image.suffix}"
         image_url = till.uploads.url_of(
             image.sha256,
             lambda: uploading(lambda: fal.upload(image.content, content_type=kind, file_name=name)),
         )
-        # The charge's id in the audio's name makes its URL unique to this purchase: how a lost request is found again.
-        unique = f"{charge.charge_id}.wav"
-        audio_url = uploading(lambda: fal.upload(speech, content_type="audio/wav", file_name=unique))
+        audio_url = _marked_upload(till, charge, request.speech.sha256, uploading)
         return Sending(request.arguments(image_url=image_url, audio_url=audio_url), audio_url)
 
 
@@ -107,6 +108,35 @@ class SpeechOrder:
 
     def sending(self, till: Till, charge: Charge, uploading: Uploading) -> Sending:
         return Sending(self.line.request.arguments)
+
+
+@dataclass(frozen=True)
+class TranscriptOrder:
+    """What a recogniser hears in one clip's speech."""
+
+    line: QuotedTranscript
+
+    def plan(self, till: Till) -> Plan:
+        request = self.line.request
+        return _plan(
+            till,
+            self.line,
+            kind=TRANSCRIPT,
+            resolution=ANY_RESOLUTION,
+            audio_seconds=request.seconds,
+            inputs=json.dumps({"sound": request.sha256, "recogniser": request.model.name}, sort_keys=True),
+            wanted_units=request.units,
+        )
+
+    def sending(self, till: Till, charge: Charge, uploading: Uploading) -> Sending:
+        audio_url = _marked_upload(till, charge, self.line.request.sha256, uploading)
+        return Sending(self.line.request.arguments(audio_url), audio_url)
+
+
+def _marked_upload(till: Till, charge: Charge, sha256: str, uploading: Uploading) -> str:
+    """The URL of a sound for this purchase alone: the charge's id in its name is how a lost request is found again."""
+    sound, unique = till.store.require(sha256).read_bytes(), f"{charge.charge_id}.wav"
+    return uploading(lambda: till.fal.upload(sound, content_type="audio/wav", file_name=unique))
 
 
 def _plan(till: Till, line: Quoted[Any], **differing: Any) -> Plan:

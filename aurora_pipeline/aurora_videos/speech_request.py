@@ -44,6 +44,11 @@ class SpeechRequest:
         return key_of(endpoint=self.endpoint, arguments=self.arguments)
 
     @property
+    def asked_as(self) -> str:
+        """What an agreement is of: the purchase itself, for a text is known before."""
+        return self.fingerprint
+
+    @property
     def said(self) -> str:
         """The text as it is sent, with its markup."""
         return self.model.sent_text(self.part.text, self.part.ipa)

@@ -116,8 +116,10 @@ def list_approvals(campaign: str) -> None:
     if not standing:
         click.echo(f"Nothing of {job.campaign} is approved.")
         return
-    quoted: list[Quoted[Any]] = [*quote_campaign(job).clips, *quote_speech(job).clips]
-    today = {(clip.clip_id, clip.request.fingerprint): clip for clip in quoted}
+    today: dict[tuple[str, str], Quoted[Any]] = {
+        (clip.clip_id, clip.request.fingerprint): clip for clip in quote_campaign(job).clips
+    }
+    today |= {(line.clip_id, line.request.asked_as): line for line in quote_speech(job).clips}
     width = max(len(approval.clip_id) for approval in standing)
     for approval in standing:
         clip = today.get((approval.clip_id, approval.fingerprint))

@@ -36,7 +36,7 @@ def approve_speech(job: Job, names: Sequence[str], *, by: str, is_agreed: bool) 
         nobody=AuroraError("This approves buying and nobody is here to agree; add --yes. Nothing was approved."),
         declined=AuroraError("Not approved. Nothing was changed."),
     )
-    pairs = [(line.clip_id, line.request.fingerprint) for line in waiting]
+    pairs = [(line.clip_id, line.request.asked_as) for line in waiting]
     approvals.approve(open_ledger(job.settings.ledger), job.campaign, pairs, by=by)
     click.echo(f"\n{by} approved the speech of {_clips(shown)} of {job.campaign}.")
     click.echo(

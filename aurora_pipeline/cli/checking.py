@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ..errors import BadInput, PriceUnknown, Problem
+from ..errors import BadInput, PriceUnknown, Problem, SpeechFailed
 from ..gear import voices
+from ..gear.speech_endpoints import SpeechEndpoint
 from ..gear.voices import Voice
 from ..models import Model, read_models
 from ..price_book import ANY_RESOLUTION, PriceBook, read_price_book
-from ..script_table import Campaign, Script, portrait_file, read_campaign
+from ..script_table import Campaign, Script, portrait_file, read_campaign, recording_file
 from ..script_table.lexicon import by_key, matched
 from ..settings import Settings
 from ..speech_models import read_speech_models
+from ..tts_audio.ears import paid_listener
+from ..tts_audio.recordings import read_recording
 
 Found = TypeVar("Found")
 Key = TypeVar("Key")
@@ -34,9 +38,11 @@ def read_all(settings: Settings, name: str) -> tuple[Campaign, PriceBook]:
 
 
 def doubts(settings: Settings, campaign: Campaign, book: PriceBook) -> Iterator[str]:
-    """One sentence a price, a voice or a portrait that will not do, with the clips that it concerns."""
+    """One sentence a price, a voice, a recording or a portrait that will not do, with the clips that it concerns."""
     yield from _prices(settings, campaign, book)
     yield from _voices(settings, campaign, book)
+    yield from _recordings(settings, campaign)
+    yield from _listener(settings, campaign, book)
     yield from _portraits(settings, campaign)
 
 
@@ -68,18 +74,26 @@ def _voices(settings: Settings, campaign: Campaign, book: PriceBook) -> Iterator
         voice = there.named(name)
         if voice is None:  # a recording
             continue
-        if sentence := _unpriced(settings, voice, book) if voice.is_paid else _unspoken(campaign, voice):
+        if sentence := _unsold(settings, voice, book) if voice.is_paid else _unspoken(campaign, voice):
             yield f"{STOPS} {name} ({_named(clip_ids)}): {sentence}"
 
 
-def _unpriced(settings: Settings, voice: Voice, book: PriceBook) -> str:
+def _unsold(settings: Settings, voice: Voice, book: PriceBook) -> str:
     """Why a bought voice could not be bought; empty when it could."""
     try:
-        model = read_speech_models(settings.price_book.with_name("speech_models.csv")).named(voice.speech_model)
+        model = read_speech_models(settings.speech_models).named(voice.speech_model)
+    except ValueError as error:
+        return str(error)
+    return _unpriced(settings, model, book)
+
+
+def _unpriced(settings: Settings, model: SpeechEndpoint, book: PriceBook) -> str:
+    """Why a voice or recogniser has no price to be bought at; empty when it has one."""
+    try:
         today, is_draft = datetime.now(UTC).date(), settings.provider != "fal"
         book.price(model.endpoint, on=today, unit=model.unit, allow_expired=is_draft)
-    except (PriceUnknown, ValueError) as error:
-        return str(error)
+    except PriceUnknown as unknown:
+        return str(unknown)
     return ""
 
 
@@ -96,6 +110,24 @@ def _unspoken(campaign: Campaign, voice: Voice) -> str:
             f"the engine {voice.engine} takes no sounds, and the lexicon gives them for '{shown}'; write a respelling"
         )
     return ""
+
+
+def _recordings(settings: Settings, campaign: Campaign) -> Iterator[str]:
+    """Whether ffmpeg reads them; where and what a file is was looked at with the table."""
+    for name, clip_ids in _clips(campaign, lambda each: each.audio).items():
+        if name:
+            file = recording_file(settings, campaign.folder, name)
+            try:
+                read_recording(file, shown=name, text="", stop=threading.Event())
+            except SpeechFailed as failed:
+                yield f"{STOPS} {name} ({_named(clip_ids)}): {failed}"
+
+
+def _listener(settings: Settings, campaign: Campaign, book: PriceBook) -> Iterator[str]:
+    """Who compares the words, if anybody. Raises `BadSetting` for a listener that does not exist."""
+    ear = None if campaign.speech.listen == "off" else paid_listener(settings)
+    if ear is not None and (sentence := _unpriced(settings, ear, book)):
+        yield f"{STOPS} {ear.name}, which listens to the speech: {sentence}"
 
 
 def _portraits(settings: Settings, campaign: Campaign) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _ask_before_speaking(settings: Settings, quote: SpeechQuote, *, is_agreed: b
     """As for videos, and before them. Speech that cannot be paid is held back; its clips fail with the reason."""
     from ..aurora_videos.affordable import affordable
     from .asking import assert_agreed
-    from .quoted_speech import parts_to_buy, show_speech_quote
+    from .quoted_speech import said_to_buy, show_speech_quote
 
     if quote.provider == "studio" or not (quote.to_buy or quote.held):
         return quote
@@ -129,7 +129,7 @@ def _ask_before_speaking(settings: Settings, quote: SpeechQuote, *, is_agreed: b
     if not quote.to_buy:
         return quote
     assert_agreed(
-        f"\nBuy the speech of {parts_to_buy(quote)} for {expected(quote.usd, quote.reserve_usd)}?",
+        f"\nBuy {said_to_buy(quote)} for {expected(quote.usd, quote.reserve_usd)}?",
         is_agreed=is_agreed,
         nobody=SpendRefused("This buys speech and nobody is here to agree; add --yes. Nothing was spent."),
         declined=SpendRefused("Not bought. Nothing was spent."),

@@ -24,6 +24,7 @@ UNITS = {
     "recogniser": {"minute": 60, "second": 1},
 }
 UNIT_RULES = ("exact", "rounded_up", "rounded_down_at_least_one")
+UNIT_DIGITS = 6  # of a minute: 60 microseconds of sound
 DEFAULT_VOICE = "default"  # what a voice row says for the first of the listed voices, or for the endpoint's own
 
 _CORE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
@@ -70,7 +71,7 @@ class SpeechEndpoint:
     def _counted(self, count: Decimal, kind: str) -> Decimal:
         exact = count / UNITS[kind][self.unit]
         if self.unit_rule == "exact":
-            return exact
+            return round(exact, UNIT_DIGITS)
         return Decimal(math.ceil(exact)) if self.unit_rule == "rounded_up" else Decimal(max(1, math.floor(exact)))
 
 
@@ -175,7 +176,8 @@ class RecogniserModel(SpeechEndpoint):
     def transcript(self, answer: Any) -> Transcript:
         """What was heard, and in what language where the answer says it in the field it is asked by.
 
-        ValueError for an answer without a text.
+        How sure it is of that is believed where it says so (ElevenLabs' language_probability, 0 to 1), and otherwise
+        that it is. ValueError for an answer without a text.
         """
         text = at(answer, self.answer)
         if not isinstance(text, str):
@@ -184,7 +186,8 @@ class RecogniserModel(SpeechEndpoint):
         heard = tuple(HeardWord(word.text, word.start_seconds, word.end_seconds) for word in words or ())
         tags = {value: tag for tag, value in self.languages.items()}
         found = str(at(answer, self.language_field) or "") if self.language_field else ""
-        return Transcript(text, heard or tuple(map(HeardWord, text.split())), language=tags.get(found, found))
+        sure = _share(at(answer, "language_probability")) if found else 0.0
+        return Transcript(text, heard or tuple(map(HeardWord, text.split())), None, tags.get(found, found), sure)
 
     def units(self, seconds: float) -> Decimal:
         """How many of its unit the bill is expected to count for a recording of so many seconds."""
@@ -199,6 +202,12 @@ def _merged(arguments: Mapping[str, Any], path: str, value: Any) -> dict[str, An
     """A copy of the arguments with ``value`` under a dotted path."""
     name, _, rest = path.partition(".")
     return {**arguments, name: _merged(arguments.get(name, {}), rest, value) if rest else value}
+
+
+def _share(told: Any) -> float:
+    """A probability as it is told; 1 where none is."""
+    is_one = isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 1
+    return float(told) if is_one else 1.0
 
 
 def _length(seconds: float) -> Decimal:

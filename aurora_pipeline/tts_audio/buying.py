@@ -1,7 +1,7 @@
-"""The port through which a paid voice is bought.
+"""The ports through which a paid voice, and a paid recogniser's transcripts, are bought.
 
-This stage knows what is to be said, not how anything is paid: `aurora_videos`, where money is spent and only there,
-keeps the seller, and `pipeline` hands it in.
+This stage knows what is to be said and heard, not how anything is paid: `aurora_videos`, where money is spent and only
+there, keeps the sellers, and `pipeline` hands them in.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..gear.recognisers import Recogniser
 from ..gear.voices import TimedWord, Voice
 from ..script_table.records import Script
 from .saying import Part
@@ -35,4 +36,15 @@ class Seller(Protocol):
 
     def speech(self, script: Script, voice: Voice, part: Part, stop: threading.Event) -> Bought:
         """``part`` of ``script`` in a paid ``voice``. Raises what a purchase raises (see `errors`)."""
+        ...
+
+
+class Ear(Protocol):
+    """Buys transcripts, each of one sound once ever."""
+
+    def of(self, script: Script, said: str, sha256: str, seconds: float, stop: threading.Event) -> Recogniser:
+        """The recogniser of one clip; its ``hear`` buys, and raises what a purchase raises.
+
+        ``said`` is the script as it is said, ``sha256`` its sound in the media store, and ``seconds`` its length.
+        """
         ...

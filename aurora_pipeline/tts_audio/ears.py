@@ -1,27 +1,55 @@
-"""AURORA_LISTENER -> who compares speech with its script before it is paid for."""
+"""AURORA_LISTENER -> who compares speech with its script before video of it is paid for.
+
+A bought recogniser listens only where video is bought too: a draft is heard by the offline one, or by nobody.
+"""
 
 from __future__ import annotations
 
 from ..errors import BadSetting
 from ..gear import recognisers
-from ..gear.recognisers import Recogniser
+from ..gear.recognisers import NOT_INSTALLED, Recogniser
+from ..gear.speech_endpoints import RecogniserModel
 from ..settings import Settings
+from ..speech_models import read_speech_models
 
 CHOICES = ("auto", "whisper", "off")
 
 
 def recogniser_of(settings: Settings) -> Recogniser | None:
-    """``auto`` is the offline recogniser where it is installed; None where nobody compares the words.
+    """The recogniser of this machine where it is installed and asked for; ``auto`` asks for it.
 
     Raises `BadSetting` for a listener that does not exist or is not installed.
     """
-    asked = settings.listener
-    if asked not in CHOICES:
-        raise BadSetting(f"AURORA_LISTENER is '{asked}'; use {', '.join(CHOICES)}. Nothing was spent.")
-    found = None if asked == "off" else recognisers.offline()
+    if (asked := settings.listener) == "off" or paid_listener(settings) is not None:
+        return None
+    found = recognisers.offline()
     if asked == "whisper" and found is None:
         raise BadSetting(
             "AURORA_LISTENER is 'whisper', which is not installed; run: pip install 'aurora-pipeline[listen]', or "
             "unset it. Nothing was spent."
         )
     return found
+
+
+def paid_listener(settings: Settings) -> RecogniserModel | None:
+    """The recogniser of speech_models.csv that AURORA_LISTENER names, where it is asked: with provider fal.
+
+    Raises `BadSetting` for a listener that does not exist.
+    """
+    if settings.listener in CHOICES:
+        return None
+    table = read_speech_models(settings.speech_models)
+    named = next((row for row in table.recognisers if row.name == settings.listener), None)
+    if named is None:
+        known = ", ".join([*CHOICES, *(row.name for row in table.recognisers)])
+        raise BadSetting(f"AURORA_LISTENER is '{settings.listener}'; use one of: {known}. Nothing was spent.")
+    return named if settings.provider == "fal" else None
+
+
+def why_nobody(settings: Settings) -> str:
+    """What is said of speech whose words nobody compared, for want of a recogniser."""
+    if settings.listener == "off":
+        return "AURORA_LISTENER is off"
+    if settings.listener not in CHOICES and settings.provider != "fal":
+        return f"{settings.listener} is paid and listens with AURORA_PROVIDER=fal only; for drafts {NOT_INSTALLED}"
+    return NOT_INSTALLED

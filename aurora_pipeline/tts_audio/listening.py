@@ -38,20 +38,20 @@ def listen(
     language: str,
     words: Sequence[TimedWord | Word] = (),
     recogniser: Recogniser | None = None,
+    why_nobody: str = NOT_INSTALLED,
     pauses_seconds: Sequence[float] = (),
 ) -> Heard:
     """Everything that can be heard of mono ``samples`` that should say ``text`` in ``language``.
 
     ``text`` may be empty for a recording whose words nobody wrote down. ``words`` are its times as the engine knows
     them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. Without a recogniser
-    the words are not compared, and `Heard.recogniser` says so. Raises `SpeechFailed` only where the recogniser's own
-    files are not those that were examined.
+    the words are not compared, and `Heard.recogniser` says ``why_nobody`` does. Raises what the recogniser raises.
     """
     import numpy as np
 
     tag = _bare(language)
     if not len(samples) or not np.isfinite(samples).all():
-        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag))
+        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag, why_nobody))
     sound = measure(samples, rate)
     pace = pace_of(text, tag, sound.speaking_seconds)
     found = list(findings.of_sound(sound, text, pauses_seconds))
@@ -59,7 +59,7 @@ def listen(
     if text and not is_silent:
         found += findings.of_pace(pace, tag)
     if is_silent or recogniser is None or tag not in recogniser.languages:
-        return _heard(found, sound, pace, _named(recogniser, tag))
+        return _heard(found, sound, pace, _named(recogniser, tag, why_nobody))
     transcript = recogniser.hear(samples, rate, language=tag, script=text)
     aligned = word_times(text, transcript.script, sound)
     comparison = compare(text, transcript, tag)
@@ -67,7 +67,7 @@ def listen(
         found += findings.of_language(comparison, transcript, tag)
         places = _places(transcript.script, words)
         found += findings.of_words(comparison, transcript, tag, places, f"the recogniser {recogniser.name}")
-    return _heard(found, sound, pace, _named(recogniser, tag), text, transcript, comparison, aligned)
+    return _heard(found, sound, pace, _named(recogniser, tag, why_nobody), text, transcript, comparison, aligned)
 
 
 def _heard(
@@ -95,13 +95,14 @@ def _heard(
         longest_pause_seconds=sound.longest_pause_seconds,
         words_per_minute=pace.words_per_minute,
         language_heard=transcript.language if transcript else "",
+        transcript_charge_id=transcript.charge_id if transcript else "",
         aligned=aligned,
     )
 
 
-def _named(recogniser: Recogniser | None, language: str) -> str:
+def _named(recogniser: Recogniser | None, language: str, why_nobody: str) -> str:
     if recogniser is None:
-        return f"none: {NOT_INSTALLED}"
+        return f"none: {why_nobody}"
     if language not in recogniser.languages:
         return f"none: {recogniser.name} does not know the language '{language}'"
     return f"{recogniser.name} {recogniser.version}"

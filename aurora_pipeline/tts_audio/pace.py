@@ -56,6 +56,11 @@ def pace_of(text: str, language: str, speaking_seconds: float) -> Pace:
     )
 
 
+def seconds_to_say(text: str, language: str) -> float:
+    """About how long ``text`` takes at the usual pace of ``language`` (a bare tag), without pauses."""
+    return syllables(text, language) / USUAL.get(language, USUAL_ELSEWHERE)
+
+
 def syllables(text: str, language: str) -> float:
     """About how many syllables it takes to say ``text``."""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text.casefold()))

@@ -33,7 +33,8 @@ class Heard:
 
     ``verdict`` is the worst of ``findings``, or ``pass``. ``recogniser`` is its name and version, or ``none: `` and
     why; without one the text was not compared and ``word_error`` is None (else the share of the script's words that
-    were not heard, 0 to 1). Levels are LUFS and dBFS; the silences are seconds.
+    were not heard, 0 to 1). Levels are LUFS and dBFS; the silences are seconds. ``transcript_charge_id`` is the
+    ledger's where the transcript was bought.
     """
 
     verdict: str
@@ -49,6 +50,7 @@ class Heard:
     longest_pause_seconds: float
     words_per_minute: float
     language_heard: str
+    transcript_charge_id: str = ""
     aligned: tuple[Word, ...] | None = None
 
 
@@ -100,6 +102,7 @@ class Speech:
     longest_pause_seconds: float | None = None
     words_per_minute: float | None = None
     language_heard: str = ""
+    transcript_charge_id: str = ""
 
     @property
     def why_it_failed(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from ..errors import BadSetting, SpeechFailed
 from ..gear import voices
 from ..gear.media_store import MediaStore, key_of
-from ..gear.recognisers import Recogniser
+from ..gear.recognisers import NOT_INSTALLED, Recogniser
 from ..gear.voices import TimedWord, Voice
 from ..models import Models, read_models
 from ..parallel import Outcome, for_each, gather
@@ -22,7 +22,8 @@ from ..script_table.records import Campaign, Script
 from ..settings import Settings
 from ..stage_tables import Failure, StageTable
 from . import fitting, listening
-from .buying import Seller
+from .buying import Ear, Seller
+from .ears import paid_listener, why_nobody
 from .kept import Facts, Kept
 from .records import WORD_TIME_ERROR_SECONDS, Finding, Heard, Speech, Word
 from .saying import saying_of
@@ -38,13 +39,16 @@ def speak_campaign(
     *,
     seller: Seller | None = None,
     recogniser: Recogniser | None = None,
+    ear: Ear | None = None,
 ) -> StageTable[Speech]:
     """Every script of ``campaign`` as a WAV in the media store, laid out as ``tts_audio/<campaign>/<clip_id>.wav``.
 
-    A clip that cannot be spoken becomes a `Failure`. Raises `BadSetting` for an engine that does not exist.
+    ``recogniser`` listens where nothing is paid for that, ``ear`` sells what a paid one hears. A clip that cannot be
+    spoken (or heard, where that was asked for) becomes a `Failure`. Raises `BadSetting` for an engine that does not
+    exist.
     """
     _assert_engine_exists(settings.tts_engine)
-    speaker = _Speaker(settings, campaign, seller, recogniser)
+    speaker = _Speaker(settings, campaign, seller, recogniser, ear)
     total = len(campaign.scripts)
 
     def told(outcome: Outcome[Script, _Made], done: int) -> None:
@@ -71,9 +75,15 @@ class _Speaker:
     """Makes one clip's speech after another, from many threads."""
 
     def __init__(
-        self, settings: Settings, campaign: Campaign, seller: Seller | None, recogniser: Recogniser | None
+        self,
+        settings: Settings,
+        campaign: Campaign,
+        seller: Seller | None,
+        recogniser: Recogniser | None,
+        ear: Ear | None,
     ) -> None:
-        self.settings, self.campaign, self.recogniser = settings, campaign, recogniser
+        self.settings, self.campaign, self.recogniser, self.ear = settings, campaign, recogniser, ear
+        self.is_heard_for_money = paid_listener(settings) is not None
         self.kept = Kept(MediaStore(settings.media))
         self.source = Source(settings, campaign, self.kept, seller)
         self.voices = voices.read_voices(settings.voices)
@@ -81,9 +91,9 @@ class _Speaker:
 
     @property
     def workers(self) -> int:
-        """A paid voice is waited for, not worked for: then as many clips at a time as requests may be in flight."""
+        """Who is paid is waited for, not worked for: then as many clips at a time as requests may be in flight."""
         asked = {script.voice for script in self.campaign.scripts if not script.audio}
-        is_paid = any(voice.is_paid for voice in self.voices.rows if voice.name in asked)
+        is_paid = self.is_heard_for_money or any(voice.is_paid for voice in self.voices.rows if voice.name in asked)
         return max(self.settings.workers, self.settings.requests_in_flight if is_paid else 0)
 
     def speak(self, script: Script, stop: threading.Event) -> _Made:
@@ -92,9 +102,9 @@ class _Speaker:
         saying = saying_of(script, self.campaign.speech.lexicon)
         sound, is_new = self.source.sound(script, voice, saying, stop)
         fitted, is_fitted_now = self._fitted(script, sound)
-        heard = self._heard(script, fitted)
         shown = self.settings.stage_folder(STAGE) / script.campaign / f"{script.clip_id}.wav"
         self.kept.store.lay_out(fitted["sha256"], shown)
+        heard = self._heard(script, saying.said, fitted, stop)
         said = "" if script.audio else saying.said
         return _Made(
             _speech(script, voice, said, sound, fitted, heard, self.campaign.speech.seconds), is_new or is_fitted_now
@@ -128,9 +138,11 @@ class _Speaker:
 
         return self.kept.once(key, make)
 
-    def _heard(self, script: Script, fitted: Facts) -> Heard:
+    def _heard(self, script: Script, said: str, fitted: Facts, stop: threading.Event) -> Heard:
         """What is heard in the sound as it will be sent."""
-        recogniser = self.recogniser if self.campaign.speech.listen != "off" else None
+        recogniser, nobody = self._recogniser_of(script, said, fitted, stop)
+        # Only where it is not for want of the extra: what was kept before there were other reasons stays as it is.
+        also = {} if recogniser is not None or nobody == NOT_INSTALLED else {"nobody": nobody}
         key = key_of(
             stage=STAGE,
             listening=listening.REVISION,
@@ -139,6 +151,7 @@ class _Speaker:
             language=script.language,
             pauses=[pause.seconds for pause in script.pauses],
             recogniser=f"{recogniser.name} {recogniser.version}" if recogniser else "",
+            **also,
         )
 
         def make() -> Facts:
@@ -150,6 +163,7 @@ class _Speaker:
                 language=script.language,
                 words=_words(fitted),
                 recogniser=recogniser,
+                why_nobody=nobody,
                 pauses_seconds=[pause.seconds for pause in script.pauses],
             )
             return asdict(heard)
@@ -159,6 +173,23 @@ class _Speaker:
             if finding.check == "silent":  # no speech at all: there is nothing to draft or to look at either
                 raise SpeechFailed(finding.sentence)
         return heard
+
+    def _recogniser_of(
+        self, script: Script, said: str, fitted: Facts, stop: threading.Event
+    ) -> tuple[Recogniser | None, str]:
+        """Who listens to this clip, or nobody and why. Raises `SpeechFailed` when it was to be paid for, and cannot."""
+        if self.campaign.speech.listen == "off":
+            return None, "speech.listen is off in campaign.yaml"
+        if not self.is_heard_for_money:
+            return self.recogniser, why_nobody(self.settings)
+        if not script.text:
+            return None, "the recording has no text to compare with"
+        if self.ear is None:
+            raise SpeechFailed(
+                f"{script.clip_id} is not listened to: '{self.settings.listener}' is paid, and nothing may be bought "
+                "here. Nothing was spent."
+            )
+        return self.ear.of(script, said, fitted["sha256"], fitted["seconds"], stop), ""
 
     def _voice_of(self, script: Script) -> Voice:
         """The script's voice. Raises `SpeechFailed` when it is not one of the engine that was asked for."""

@@ -25,7 +25,8 @@ ALIKE = 0.7
 WRONG_LIKELIHOOD_ALIKE = 0.0001
 # Words nobody wrote: fewer are a slip of the recogniser, and so is one word again and again.
 ADDED_WORDS, ADDED_DISTINCT = 4, 3
-# Without likelihoods (a bought transcript) only what sounds nothing like the script is held against the speech.
+# Without likelihoods (a bought transcript) only another number, or what sounds nothing like the script, is held against
+# the speech.
 UNLIKE = 0.5
 
 
@@ -52,7 +53,7 @@ class Difference:
         if _has_digits(self.heard) and not _has_digits(self.script):
             return False  # a number the script has in words: there are more ways to say it than we can compare
         if self.likelihood is None:
-            return self.alike < UNLIKE
+            return self._is_another_number if _has_digits(self.script) else self.alike < UNLIKE
         if _has_digits(self.script):
             return self.likelihood < WRONG_LIKELIHOOD_NUMBER
         if self.alike < ALIKE:
@@ -60,12 +61,18 @@ class Difference:
         return self.likelihood < WRONG_LIKELIHOOD_ALIKE and not _is_name(self.script)
 
     @property
+    def _is_another_number(self) -> bool:
+        """True for 4 and 14, and for no number at all; not for 9:30 and 9.30."""
+        ours, theirs = _digits(self.script), _digits(self.heard)
+        return ours != theirs if theirs else self.alike < UNLIKE
+
+    @property
     def is_doubtful(self) -> bool:
         """True when a person should listen: sounds unlike the script, and is hardly what would have been written."""
         if self.is_wrong:
             return True
         if self.script and _has_digits(self.script):
-            return self.likelihood is None or self.likelihood < DOUBTFUL_LIKELIHOOD_NUMBER
+            return self._is_another_number if self.likelihood is None else self.likelihood < DOUBTFUL_LIKELIHOOD_NUMBER
         return self.alike < ALIKE and (self.likelihood is None or self.likelihood < DOUBTFUL_LIKELIHOOD)
 
 
@@ -144,7 +151,11 @@ def _sounds(found: Sequence[Form]) -> list[str]:
 
 
 def _has_digits(text: str) -> bool:
-    return any(character.isdigit() for character in text)
+    return bool(_digits(text))
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
 
 
 def _is_name(text: str) -> bool:

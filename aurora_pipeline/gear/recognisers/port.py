@@ -1,4 +1,4 @@
-"""The port every recogniser fits: an offline one now, a bought transcript with words later."""
+"""The port every recogniser fits: the offline one, and one whose transcripts are bought."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Transcript:
     """What a recogniser heard. ``script`` is None when it cannot lay a known script onto the sound.
 
     ``language`` is the bare tag of the language that is heard, with its probability; empty when it was not asked.
+    ``charge_id`` is the ledger's where it was bought.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Transcript:
     script: tuple[ScriptWord, ...] | None = None
     language: str = ""
     language_probability: float = 0.0
+    charge_id: str = ""
 
 
 class Recogniser(Protocol):
