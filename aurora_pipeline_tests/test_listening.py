@@ -216,7 +216,7 @@ class Bought:
         words = tuple(HeardWord(word) for word in text.split())
         self.transcript = Transcript(text, words, script, language, probability)
 
-    def hear(self, samples, rate, *, language, script):
+    def hear(self, samples, rate, *, language, script, stop=None):
         return self.transcript
 
 

@@ -13,7 +13,6 @@ from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -173,7 +172,7 @@ def test_a_draft_asks_no_paid_ear_and_says_who_would_listen(shop: Shop) -> None:
     drafted = shop("run", "drafted", AURORA_PROVIDER="studio", **LISTENING)
 
     assert drafted.returncode == 0, drafted.stdout + drafted.stderr
-    assert EAR not in speeches(shop, "drafted")["draft"].recogniser.removeprefix(f"none: {EAR} is paid")
+    assert EAR not in speeches(shop, "drafted")["draft"].recogniser.removeprefix(f"none: {EAR} listens with")
     assert len(shop.requests(ENDPOINT)) == before
 
 
@@ -195,7 +194,7 @@ def test_speech_that_became_longer_than_was_agreed_to_is_quoted_again_before_it_
     agreed = QuotedTranscript(TranscriptRequest(script, "One.", model, 2.0, 8.0), price, None, "new")
     store, ledger = MediaStore(settings.media), open_ledger(settings.ledger)
     till = Till(settings, "run", Limits(), ledger, store, cast("FalConnection", None))  # it must not get so far
-    ear = TranscriptSeller(till, model, UnitPrices({}, {}), [agreed]).of(script, "One.", "s" * 64, 61.0, Event())
+    ear = TranscriptSeller(till, model, UnitPrices({}, {}), [agreed]).of(script, "One.", "s" * 64, 61.0)
 
     with pytest.raises(SpendRefused) as refused:
         ear.hear(np.zeros(8, np.float32), 8, language="en", script="One.")

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from aurora_pipeline.errors import SpeechFailed
+from aurora_pipeline.errors import Interrupted, SpeechFailed
 from aurora_pipeline.gear import recognisers, voices
 from aurora_pipeline.gear.recognisers import registry, scripts, spectrum, windows
 from aurora_pipeline.gear.recognisers.spelling import likeness, sounds_of
@@ -29,14 +29,6 @@ LONG = (
     "You keep the gift even if you cancel, so try it today.",
 )
 HEART = voices.shipped().named("heart")
-
-
-@pytest.fixture(scope="module")
-def whisper():
-    recogniser = recognisers.offline()
-    if recogniser is None:
-        pytest.skip("needs the extra listen")
-    return recogniser
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +153,23 @@ def test_known_speech_is_transcribed_and_its_script_laid_onto_it(whisper, spoken
     assert min(word.likelihood for word in heard.script) > 0.05
     late = [laid.end_seconds - word.end_seconds for laid, word in zip(heard.script, spoken.words, strict=True)]
     assert np.mean(np.abs(late)) < 0.12
+
+
+def test_asked_to_stop_it_hears_no_further_window(whisper, monkeypatch):
+    from aurora_pipeline.gear.recognisers import whisper as module
+
+    stop, heard, hear_one = threading.Event(), [], module._hear
+
+    def heard_one(loaded, sound, window, *rest):
+        heard.append(window)
+        stop.set()
+        return hear_one(loaded, sound, window, *rest)
+
+    monkeypatch.setattr(module, "_hear", heard_one)
+
+    with pytest.raises(Interrupted, match="asked to stop"):
+        whisper.hear(np.zeros(90 * 16_000, np.float32), 16_000, language="en", script=SENTENCE, stop=stop)
+    assert len(heard) == 1  # of the four that 90 seconds have
 
 
 def test_words_that_are_not_in_the_sound_are_improbable_and_their_neighbours_are_not(whisper, spoken):

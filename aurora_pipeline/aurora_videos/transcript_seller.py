@@ -42,9 +42,9 @@ class TranscriptSeller:
     prices: UnitPrices
     lines: Sequence[QuotedTranscript]
 
-    def of(self, script: Script, said: str, sha256: str, seconds: float, stop: threading.Event) -> Recogniser:
+    def of(self, script: Script, said: str, sha256: str, seconds: float) -> Recogniser:
         """The recogniser of one clip, whose sound is ``sha256`` of the media store."""
-        return _OfOneClip(self, TranscriptRequest(script, said, self.model, seconds, seconds, sha256), stop)
+        return _OfOneClip(self, TranscriptRequest(script, said, self.model, seconds, seconds, sha256))
 
     def transcript(self, request: TranscriptRequest, stop: threading.Event) -> Transcript:
         """What was heard, from the store if it is there.
@@ -85,7 +85,6 @@ class _OfOneClip:
 
     seller: TranscriptSeller
     request: TranscriptRequest
-    stop: threading.Event
 
     @property
     def name(self) -> str:
@@ -99,5 +98,7 @@ class _OfOneClip:
     def languages(self) -> frozenset[str]:
         return frozenset(tag.split("-")[0] for tag in self.request.model.languages)
 
-    def hear(self, samples: Samples, rate: int, *, language: str, script: str) -> Transcript:
-        return self.seller.transcript(self.request, self.stop)
+    def hear(
+        self, samples: Samples, rate: int, *, language: str, script: str, stop: threading.Event | None = None
+    ) -> Transcript:
+        return self.seller.transcript(self.request, stop or threading.Event())

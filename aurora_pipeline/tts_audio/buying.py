@@ -42,7 +42,7 @@ class Seller(Protocol):
 class Ear(Protocol):
     """Buys transcripts, each of one sound once ever."""
 
-    def of(self, script: Script, said: str, sha256: str, seconds: float, stop: threading.Event) -> Recogniser:
+    def of(self, script: Script, said: str, sha256: str, seconds: float) -> Recogniser:
         """The recogniser of one clip; its ``hear`` buys, and raises what a purchase raises.
 
         ``said`` is the script as it is said, ``sha256`` its sound in the media store, and ``seconds`` its length.

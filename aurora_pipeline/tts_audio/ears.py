@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..errors import BadSetting
 from ..gear import recognisers
-from ..gear.recognisers import NOT_INSTALLED, Recogniser
+from ..gear.recognisers import NOT_INSTALLED, Nobody, Recogniser
 from ..gear.speech_endpoints import RecogniserModel
 from ..settings import Settings
 from ..speech_models import read_speech_models
@@ -15,20 +15,24 @@ from ..speech_models import read_speech_models
 CHOICES = ("auto", "whisper", "off")
 
 
-def recogniser_of(settings: Settings) -> Recogniser | None:
+def recogniser_of(settings: Settings) -> Recogniser | Nobody:
     """The recogniser of this machine where it is installed and asked for; ``auto`` asks for it.
 
     Raises `BadSetting` for a listener that does not exist or is not installed.
     """
-    if (asked := settings.listener) == "off" or paid_listener(settings) is not None:
-        return None
+    if (asked := settings.listener) == "off":
+        return Nobody("AURORA_LISTENER is off")
+    if paid_listener(settings) is not None:
+        return Nobody(f"{asked} is asked")
     found = recognisers.offline()
     if asked == "whisper" and found is None:
         raise BadSetting(
             "AURORA_LISTENER is 'whisper', which is not installed; run: pip install 'aurora-pipeline[listen]', or "
             "unset it. Nothing was spent."
         )
-    return found
+    is_local = asked in CHOICES
+    nobody = NOT_INSTALLED if is_local else f"{asked} listens with AURORA_PROVIDER=fal only; for drafts {NOT_INSTALLED}"
+    return found or Nobody(nobody)
 
 
 def paid_listener(settings: Settings) -> RecogniserModel | None:
@@ -44,12 +48,3 @@ def paid_listener(settings: Settings) -> RecogniserModel | None:
         known = ", ".join([*CHOICES, *(row.name for row in table.recognisers)])
         raise BadSetting(f"AURORA_LISTENER is '{settings.listener}'; use one of: {known}. Nothing was spent.")
     return named if settings.provider == "fal" else None
-
-
-def why_nobody(settings: Settings) -> str:
-    """What is said of speech whose words nobody compared, for want of a recogniser."""
-    if settings.listener == "off":
-        return "AURORA_LISTENER is off"
-    if settings.listener not in CHOICES and settings.provider != "fal":
-        return f"{settings.listener} is paid and listens with AURORA_PROVIDER=fal only; for drafts {NOT_INSTALLED}"
-    return NOT_INSTALLED

