@@ -8,15 +8,13 @@ the only unit rule is the second, rounded up.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from .errors import BadInput, Problem
-from .gear import strict_csv
+from .gear import strict_csv, table_rows
 
 # The table a home uses that has none of its own: in a checkout a link to data/models.csv, in a wheel a copy of it.
 SHIPPED = Path(__file__).with_name("models.csv")
@@ -26,18 +24,15 @@ INPUTS = ("resolution", "prompt", "guidance_scale", "audio_guidance_scale")
 ANY_RESOLUTION = "any"  # what the price book says of a model that has no resolution
 UNIT_RULES = ("second_rounded_up",)
 ALPHAS = ("blackened",)
+WHOLE_LIMITS = ("min_pixels", "max_pixels", "faces")
 LIMITS = ("min_seconds", "max_seconds", "min_pixels", "max_pixels", "max_aspect", "faces")
 COLUMNS = strict_csv.Columns(
     ("name", "endpoint", *MEDIA, "source"),
     (*INPUTS, "resolutions", "required", "extra", *LIMITS, "alpha", "unit_rule", "note"),
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}")
-_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,7}")
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIELD = table_rows.matching(r"[A-Za-z_][A-Za-z0-9_]*", "write the provider's name of this field, such as image_url")
 _RESOLUTION = re.compile(r"[0-9]{3,4}p")
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -119,155 +114,70 @@ class Models:
 
 def read_models(path: Path) -> Models:
     """The table in ``path``, or the shipped one when there is no such file. `BadInput` with every problem of it."""
-    file = "/".join(path.parts[-2:])
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return read_models(SHIPPED) if path != SHIPPED else _unreadable(file, "No such file or directory")
-    except OSError as error:
-        return _unreadable(file, error.strerror or "unknown")
-    table = strict_csv.read_table(content, COLUMNS, file=file)
-    reader = _Reader(file, list(table.problems))
-    rows = [reader.model(row) for row in table.rows]
-    reader.compare(row for row in rows if row is not None)
-    if reader.problems:
-        raise BadInput(reader.problems)
-    return Models(file, tuple(row for row in rows if row is not None))
-
-
-def _unreadable(file: str, why: str) -> Models:
-    raise BadInput([Problem(file, 0, "", f"cannot be read ({why}); restore it")])
+    table = table_rows.read_rows(path, COLUMNS, shipped=SHIPPED)
+    reader = _Reader(table)
+    rows = tuple(model for model in map(reader.model, table.rows) if model is not None)
+    reader.compare(rows)
+    table.assert_good()
+    return Models(table.file, rows)
 
 
 class _Reader:
-    """Turns rows into models and collects what is wrong with them."""
+    """Turns the table's rows into models and adds what is wrong with them to its problems."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
-        self.file, self.problems = file, problems
+    def __init__(self, table: table_rows.TableRows) -> None:
+        self.table, self.cell, self.add = table, table.cell, table.add
 
     def model(self, row: strict_csv.CsvRow) -> Model | None:
         """The row's model; None, and problems, when it has any."""
-        before = len(self.problems)
-        fields = {name: self._cell(row, name, _field) for name in (*MEDIA, *INPUTS)}
+        before = len(self.table.problems)
+        fields = {name: self.cell(row, name, _FIELD) for name in (*MEDIA, *INPUTS)}
         has = {name: text for name, text in fields.items() if text}
         said: dict[str, Any] = {
-            "name": self._cell(row, "name", _name),
-            "endpoint": self._cell(row, "endpoint", _endpoint),
-            "resolutions": self._cell(row, "resolutions", _resolutions) or (),
-            "source": self._cell(row, "source", str),
-            "required": self._cell(row, "required", _required) or (),
-            "extra": self._cell(row, "extra", _extra) or {},
-            **{name: self._cell(row, name, _limit_check(name)) for name in LIMITS},
-            "blackens_alpha": self._cell(row, "alpha", _one_of(ALPHAS)) is not None,
+            "name": self.cell(row, "name", table_rows.name_of(41)),
+            "endpoint": self.cell(row, "endpoint", table_rows.endpoint("fal-ai/creatify/aurora")),
+            "resolutions": self.cell(row, "resolutions", _resolutions) or (),
+            "source": self.cell(row, "source", str),
+            "required": self.cell(row, "required", table_rows.known_words(INPUTS)) or (),
+            "extra": self.cell(row, "extra", table_rows.json_object('{"num_frames": 145}')) or {},
+            **{name: self.cell(row, name, _limit(name)) for name in LIMITS},
+            "blackens_alpha": self.cell(row, "alpha", table_rows.one_of(ALPHAS)) is not None,
             "note": row.cells.get("note", ""),
         }
-        self._cell(row, "unit_rule", _one_of(UNIT_RULES))
+        self.cell(row, "unit_rule", table_rows.one_of(UNIT_RULES))
         self._assert_agrees(row, has, said)
-        return Model(fields=has, line=row.line, **said) if len(self.problems) == before else None
+        return Model(fields=has, line=row.line, **said) if len(self.table.problems) == before else None
 
-    def compare(self, models: Iterable[Model]) -> None:
+    def compare(self, models: Sequence[Model]) -> None:
         """Names and endpoints must be one model's alone, and the default must be there."""
-        seen: dict[str, Model] = {}
-        for model in models:
-            for column, text in (("name", model.name), ("endpoint", model.endpoint)):
-                if text in seen:
-                    self._add(model.line, column, f"'{text}' is also on line {seen[text].line}; keep one of the two")
-                seen.setdefault(text, model)
-        if DEFAULT_MODEL not in seen and not self.problems:
-            self._add(0, "name", f"has no row '{DEFAULT_MODEL}', the model of campaigns that name none; add it again")
-
-    def _add(self, line: int, column: str, sentence: str) -> None:
-        self.problems.append(Problem(self.file, line, column, sentence))
-
-    def _cell(self, row: strict_csv.CsvRow, name: str, check: Callable[[str], Value]) -> Value | None:
-        """The checked value of a cell; None when it is empty or wrong."""
-        text = row.cells.get(name, "").strip()
-        if not text:
-            if name in COLUMNS.required:
-                self._add(row.line, name, "is empty")
-            return None
-        try:
-            return check(text)
-        except ValueError as error:
-            self._add(row.line, name, str(error))
-            return None
+        self.table.find_twins((model.line, "name", model.name) for model in models)
+        self.table.find_twins((model.line, "endpoint", model.endpoint) for model in models)
+        if DEFAULT_MODEL not in {model.name for model in models} and not self.table.problems:
+            self.add(0, "name", f"has no row '{DEFAULT_MODEL}', the model of campaigns that name none; add it again")
 
     def _assert_agrees(self, row: strict_csv.CsvRow, has: Mapping[str, str], said: Mapping[str, Any]) -> None:
         """What only several cells together can be wrong about."""
         if bool(said["resolutions"]) != ("resolution" in has):
             sentence = "and resolution belong together; fill in both, or empty both for a model without resolutions"
-            self._add(row.line, "resolutions", sentence)
+            self.add(row.line, "resolutions", sentence)
         for name in said["required"]:
             if name not in has:
-                self._add(row.line, "required", f"names '{name}', but the column {name} is empty; fill it in")
+                self.add(row.line, "required", f"names '{name}', but the column {name} is empty; fill it in")
         twice = sorted({text for text in has.values() if list(has.values()).count(text) > 1})
         for text in (*twice, *sorted(set(has.values()) & set(said["extra"]))):
-            self._add(row.line, "extra" if text in said["extra"] else "image", f"'{text}' is sent twice; keep one")
+            self.add(row.line, "extra" if text in said["extra"] else "image", f"'{text}' is sent twice; keep one")
         for low, high in (("min_seconds", "max_seconds"), ("min_pixels", "max_pixels")):
             if said[low] is not None and said[high] is not None and said[low] > said[high]:
-                self._add(row.line, low, f"is more than {high}; swap the two")
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"is {text[:60]!r}; use small letters, digits, '.', '-' or '_', beginning with a letter")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if not _ENDPOINT.fullmatch(text) or ".." in text:
-        raise ValueError(f"is {text[:80]!r}; write it as the provider does, such as fal-ai/creatify/aurora")
-    return text
-
-
-def _field(text: str) -> str:
-    if not _FIELD.fullmatch(text):
-        raise ValueError(f"is {text[:60]!r}; write the provider's name of this field, such as image_url")
-    return text
+                self.add(row.line, low, f"is more than {high}; swap the two")
 
 
 def _resolutions(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(text.split()))
+    found = table_rows.distinct_words(text)
     for resolution in found:
         if not _RESOLUTION.fullmatch(resolution):
             raise ValueError(f"holds '{resolution[:40]}'; write them as 720p 480p, the default first")
     return found
 
 
-def _required(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(text.split()))
-    for name in found:
-        if name not in INPUTS:
-            raise ValueError(f"holds '{name[:40]}'; {strict_csv.nearest(name, INPUTS)}")
-    return found
-
-
-def _extra(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-        json.dumps(found, allow_nan=False)
-        return {str(name): value for name, value in found.items()}
-    except (ValueError, AttributeError):
-        raise ValueError(f'is {text[:60]!r}; write a JSON object such as {{"num_frames": 145}}') from None
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is '{text[:40]}'; use {' or '.join(words)}")
-        return text
-
-    return check
-
-
-def _limit_check(name: str) -> Callable[[str], float]:
-    is_whole = name in ("min_pixels", "max_pixels", "faces")
-
-    def check(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,6}" + ("" if is_whole else r"(\.[0-9]{1,3})?"), text) or not float(text):
-            raise ValueError(
-                f"is '{text[:40]}'; write a positive {'whole ' if is_whole else ''}number, or leave it empty"
-            )
-        return int(text) if is_whole else float(text)
-
-    return check
+def _limit(name: str) -> Callable[[str], float]:
+    return table_rows.whole_number(6) if name in WHOLE_LIMITS else table_rows.positive_number

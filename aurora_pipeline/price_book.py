@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
-from .errors import BadInput, PriceUnknown, Problem
-from .gear import strict_csv
+from .errors import PriceUnknown
+from .gear import strict_csv, table_rows
 
 COLUMNS = strict_csv.Columns(
     ("endpoint", "resolution", "unit", "usd_per_unit", "valid_from", "expires_on", "source"), ("note",)
@@ -144,62 +145,46 @@ def _valid_from(row: PriceRow) -> date:
 
 def read_price_book(path: Path) -> PriceBook:
     """The price book in ``path``. Raises `BadInput` with every problem of the file."""
-    file = "/".join(path.parts[-2:])
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput([Problem(file, 0, "", f"cannot be read ({error.strerror}); restore it")]) from error
-    table = strict_csv.read_table(content, COLUMNS, file=file)
-    problems = list(table.problems)
-    rows = [row for row in (_row(found, file=file, problems=problems) for found in table.rows) if row is not None]
-    problems.extend(_twice(rows, file=file))
-    if problems:
-        raise BadInput(problems)
-    return PriceBook(file, tuple(sorted(rows, key=lambda row: row.price.valid_from)))
+    table = table_rows.read_rows(path, COLUMNS)
+    rows = [row for row in (_row(table, found) for found in table.rows) if row is not None]
+    _find_twins(table, rows)
+    table.assert_good()
+    return PriceBook(table.file, tuple(sorted(rows, key=_valid_from)))
 
 
-def _row(row: strict_csv.CsvRow, *, file: str, problems: list[Problem]) -> PriceRow | None:
-    cells = {name: cell.strip() for name, cell in row.cells.items()}
-    wrong = [Problem(file, row.line, name, "is empty") for name in COLUMNS.required if not cells[name]]
-    usd = _usd(cells["usd_per_unit"])
-    valid_from, expires_on = _day(cells["valid_from"]), _day(cells["expires_on"])
-    if usd is None and cells["usd_per_unit"]:
-        sentence = f"is '{cells['usd_per_unit']}'; write dollars as a positive number such as 0.14"
-        wrong.append(Problem(file, row.line, "usd_per_unit", sentence))
-    for name, day in (("valid_from", valid_from), ("expires_on", expires_on)):
-        if day is None and cells[name]:
-            wrong.append(Problem(file, row.line, name, f"is '{cells[name]}'; write a day as 2026-09-29"))
-    if valid_from and expires_on and expires_on < valid_from:
-        wrong.append(Problem(file, row.line, "expires_on", "is before valid_from; swap the two days"))
-    problems.extend(wrong)
-    if wrong or usd is None or valid_from is None or expires_on is None:
-        return None
-    price = Price(cells["endpoint"], cells["resolution"], usd, valid_from, expires_on, cells["source"], cells["unit"])
-    return PriceRow(price, cells["unit"], row.line)
+def _row(table: table_rows.TableRows, row: strict_csv.CsvRow) -> PriceRow | None:
+    """The row's price; None, and problems, when it has any."""
+    before = len(table.problems)
+    price: dict[str, Any] = {name: table.cell(row, name, str) for name in ("endpoint", "resolution", "unit", "source")}
+    price["usd_per_second"] = table.cell(row, "usd_per_unit", _usd)
+    price |= {name: table.cell(row, name, _day) for name in ("valid_from", "expires_on")}
+    if price["valid_from"] and price["expires_on"] and price["expires_on"] < price["valid_from"]:
+        table.add(row.line, "expires_on", "is before valid_from; swap the two days")
+    return PriceRow(Price(**price), price["unit"], row.line) if len(table.problems) == before else None
 
 
-def _usd(text: str) -> Decimal | None:
+def _usd(text: str) -> Decimal:
     try:
         usd = Decimal(text)
     except InvalidOperation:
-        return None
-    return usd if usd.is_finite() and usd > 0 else None
+        usd = Decimal(0)
+    if not (usd.is_finite() and usd > 0):
+        raise ValueError(f"is '{text}'; write dollars as a positive number such as 0.14")
+    return usd
 
 
-def _day(text: str) -> date | None:
+def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        return None
+        raise ValueError(f"is '{text}'; write a day as 2026-09-29") from None
 
 
-def _twice(rows: Sequence[PriceRow], *, file: str) -> list[Problem]:
+def _find_twins(table: table_rows.TableRows, rows: Sequence[PriceRow]) -> None:
+    """One price of a resolution a day."""
     seen: dict[tuple[str, str, date], int] = {}
-    problems = []
     for row in rows:
         key = (row.price.endpoint, row.price.resolution, row.price.valid_from)
-        if key in seen:
-            sentence = f"line {seen[key]} already prices {key[0]} {key[1]} from {key[2]}; delete one of the two"
-            problems.append(Problem(file, row.line, "valid_from", sentence))
-        seen.setdefault(key, row.line)
-    return problems
+        if (first := seen.setdefault(key, row.line)) != row.line:
+            sentence = f"line {first} already prices {key[0]} {key[1]} from {key[2]}; delete one of the two"
+            table.add(row.line, "valid_from", sentence)

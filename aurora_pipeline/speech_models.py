@@ -8,15 +8,13 @@ price_book.csv. Limits: one text or one recording a request; the sound comes bac
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import BadInput, Problem
-from .gear import strict_csv
+from .gear import strict_csv, table_rows
 from .gear.speech_endpoints import DEFAULT_VOICE, UNIT_RULES, UNITS, RecogniserModel, SpeechModel
 
 __all__ = [
@@ -39,12 +37,11 @@ COLUMNS = strict_csv.Columns(
     ("voice", "voices", "required", "language", "extra", "words", "pronunciation", "format", "max_characters", "note"),
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
-_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,7}")
-_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_FIELD = r"[A-Za-z_][A-Za-z0-9_]*"
+_PATH = table_rows.matching(
+    rf"{_FIELD}(\.{_FIELD})*", "write the provider's name of this field, such as text or audio.url"
+)
 _LANGUAGE = re.compile(r"([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)(?:=(\S+))?")
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -85,58 +82,44 @@ def _named(file: str, what: str, name: str, rows: tuple[Row, ...]) -> Row:
 
 def read_speech_models(path: Path) -> SpeechModels:
     """The table in ``path``, or the shipped one when there is no such file. `BadInput` with every problem of it."""
-    file = "/".join(path.parts[-2:])
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        if path != SHIPPED:
-            return read_speech_models(SHIPPED)
-        raise _unreadable(file, error) from error
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    table = strict_csv.read_table(content, COLUMNS, file=file)
-    reader = _Reader(file, list(table.problems))
-    rows = [row for row in map(reader.row, table.rows) if row is not None]
-    reader.compare(rows)
-    if reader.problems:
-        raise BadInput(reader.problems)
+    table = table_rows.read_rows(path, COLUMNS, shipped=SHIPPED)
+    rows = [row for row in map(_Reader(table).row, table.rows) if row is not None]
+    table.find_twins((row.line, "name", row.name) for row in rows)
+    table.find_twins((row.line, "endpoint", row.endpoint) for row in rows)
+    table.assert_good()
     speech = tuple(row for row in rows if isinstance(row, SpeechModel))
-    return SpeechModels(file, speech, tuple(row for row in rows if isinstance(row, RecogniserModel)))
-
-
-def _unreadable(file: str, error: OSError) -> BadInput:
-    return BadInput([Problem(file, 0, "", f"cannot be read ({error.strerror or 'unknown'}); restore it")])
+    return SpeechModels(table.file, speech, tuple(row for row in rows if isinstance(row, RecogniserModel)))
 
 
 class _Reader:
-    """Turns rows into models and collects what is wrong with them."""
+    """Turns the table's rows into models and adds what is wrong with them to its problems."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
-        self.file, self.problems = file, problems
+    def __init__(self, table: table_rows.TableRows) -> None:
+        self.table, self.cell, self.add = table, table.cell, table.add
 
     def row(self, row: strict_csv.CsvRow) -> SpeechModel | RecogniserModel | None:
         """The row's model; None, and problems, when it has any."""
-        before = len(self.problems)
-        kind = self._cell(row, "kind", _one_of(KINDS)) or "speech"
+        before = len(self.table.problems)
+        kind = self.cell(row, "kind", table_rows.one_of(KINDS)) or "speech"
         said: dict[str, Any] = {
-            "name": self._cell(row, "name", _name),
-            "endpoint": self._cell(row, "endpoint", _endpoint),
-            "input": self._cell(row, "input", _path),
-            "answer": self._cell(row, "answer", _path),
-            "unit": self._cell(row, "unit", _one_of(tuple(UNITS[kind]))),
-            "unit_rule": self._cell(row, "unit_rule", _one_of(UNIT_RULES)),
-            "source": self._cell(row, "source", str),
-            "languages": self._cell(row, "languages", _languages) or {},
-            "language_field": self._cell(row, "language", _path) or "",
-            "extra": self._cell(row, "extra", _extra) or {},
-            "words_path": self._cell(row, "words", _path) or "",
+            "name": self.cell(row, "name", table_rows.name_of(61)),
+            "endpoint": self.cell(row, "endpoint", table_rows.endpoint("fal-ai/kokoro/french")),
+            "input": self.cell(row, "input", _PATH),
+            "answer": self.cell(row, "answer", _PATH),
+            "unit": self.cell(row, "unit", table_rows.one_of(tuple(UNITS[kind]))),
+            "unit_rule": self.cell(row, "unit_rule", table_rows.one_of(UNIT_RULES)),
+            "source": self.cell(row, "source", str),
+            "languages": self.cell(row, "languages", _languages) or {},
+            "language_field": self.cell(row, "language", _PATH) or "",
+            "extra": self.cell(row, "extra", table_rows.json_object('{"timestamps": true}')) or {},
+            "words_path": self.cell(row, "words", _PATH) or "",
             "note": row.cells.get("note", ""),
             "line": row.line,
         }
-        self._cell(row, "counted", _one_of((COUNTED[kind],)))
+        self.cell(row, "counted", table_rows.one_of((COUNTED[kind],)))
         voiced = self._of_speech(row, kind)
         self._assert_agrees(row, said, voiced)
-        if len(self.problems) > before:
+        if len(self.table.problems) > before:
             return None
         return SpeechModel(**said, **voiced) if kind == "speech" else RecogniserModel(**said)
 
@@ -145,80 +128,34 @@ class _Reader:
         if kind == "recogniser":
             for name in ("voice", "voices", "required", "pronunciation", "format", "max_characters"):
                 if row.cells.get(name, "").strip():
-                    self._add(row.line, name, "is of a voice; empty it for a recogniser")
+                    self.add(row.line, name, "is of a voice; empty it for a recogniser")
             return {}
         if not row.cells.get("format", "").strip():
-            self._add(row.line, "format", f"is empty; write {' or '.join(FORMATS)}")
+            self.add(row.line, "format", f"is empty; write {' or '.join(FORMATS)}")
         return {
-            "voice_field": self._cell(row, "voice", _path) or "",
-            "voices": self._cell(row, "voices", _words) or (),
-            "needs_voice": self._cell(row, "required", _one_of(REQUIRED)) is not None,
-            "pronunciation": self._cell(row, "pronunciation", _markup) or "",
-            "format": self._cell(row, "format", _one_of(FORMATS)) or "",
-            "max_characters": self._cell(row, "max_characters", _whole),
+            "voice_field": self.cell(row, "voice", _PATH) or "",
+            "voices": self.cell(row, "voices", table_rows.distinct_words) or (),
+            "needs_voice": self.cell(row, "required", table_rows.one_of(REQUIRED)) is not None,
+            "pronunciation": self.cell(row, "pronunciation", _markup) or "",
+            "format": self.cell(row, "format", table_rows.one_of(FORMATS)) or "",
+            "max_characters": self.cell(row, "max_characters", table_rows.whole_number(7)),
         }
-
-    def compare(self, rows: Iterable[SpeechModel | RecogniserModel]) -> None:
-        """Names and endpoints must be one row's alone."""
-        seen: dict[tuple[str, str], int] = {}
-        for row in rows:
-            for column, text in (("name", row.name), ("endpoint", row.endpoint)):
-                if (line := seen.setdefault((column, text), row.line)) != row.line:
-                    self._add(row.line, column, f"'{text}' is also on line {line}; keep one of the two")
-
-    def _add(self, line: int, column: str, sentence: str) -> None:
-        self.problems.append(Problem(self.file, line, column, sentence))
-
-    def _cell(self, row: strict_csv.CsvRow, name: str, check: Callable[[str], Value]) -> Value | None:
-        """The checked value of a cell; None when it is empty or wrong."""
-        text = row.cells.get(name, "").strip()
-        if not text:
-            if name in COLUMNS.required:
-                self._add(row.line, name, "is empty")
-            return None
-        try:
-            return check(text)
-        except ValueError as error:
-            self._add(row.line, name, str(error))
-            return None
 
     def _assert_agrees(self, row: strict_csv.CsvRow, said: Mapping[str, Any], voiced: Mapping[str, Any]) -> None:
         """What only several cells together can be wrong about."""
         if voiced.get("voices") and not voiced["voice_field"]:
-            self._add(row.line, "voices", "are listed, but the column voice is empty; fill it in")
+            self.add(row.line, "voices", "are listed, but the column voice is empty; fill it in")
         if voiced.get("needs_voice") and not voiced["voices"]:
-            self._add(row.line, "required", "names 'voice', but the column voices is empty; list at least the default")
+            self.add(row.line, "required", "names 'voice', but the column voices is empty; list at least the default")
         if not said["language_field"] and any("=" in text for text in row.cells.get("languages", "").split()):
-            self._add(row.line, "languages", "have values, but the column language is empty; fill it in")
+            self.add(row.line, "languages", "have values, but the column language is empty; fill it in")
         paths = {"input": said["input"], "voice": voiced.get("voice_field"), "language": said["language_field"]}
         taken: dict[str, str] = dict.fromkeys(said["extra"], "extra")
         for column, path in paths.items():
             if path and (path in taken or path in taken.values()):
-                self._add(row.line, column, f"'{path}' is sent twice; keep one")
+                self.add(row.line, column, f"'{path}' is sent twice; keep one")
             elif path:
                 taken[path] = column
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"is {text[:60]!r}; use small letters, digits, '.', '-' or '_', beginning with a letter")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if not _ENDPOINT.fullmatch(text) or ".." in text:
-        raise ValueError(f"is {text[:80]!r}; write it as the provider does, such as fal-ai/kokoro/french")
-    return text
-
-
-def _path(text: str) -> str:
-    if not _PATH.fullmatch(text):
-        raise ValueError(f"is {text[:60]!r}; write the provider's name of this field, such as text or audio.url")
-    return text
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text.split()))
 
 
 def _languages(text: str) -> dict[str, str]:
@@ -231,31 +168,7 @@ def _languages(text: str) -> dict[str, str]:
     return found
 
 
-def _extra(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-        json.dumps(found, allow_nan=False)
-        return {str(name): value for name, value in found.items()}
-    except (ValueError, AttributeError):
-        raise ValueError(f'is {text[:60]!r}; write a JSON object such as {{"timestamps": true}}') from None
-
-
 def _markup(text: str) -> str:
     if "{word}" not in text or "{ipa}" not in text:
         raise ValueError(f"is {text[:60]!r}; write the markup with {{word}} and {{ipa}} in it")
     return text
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
-        raise ValueError(f"is '{text[:40]}'; write a positive whole number, or leave it empty")
-    return int(text)
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is '{text[:40]}'; use {' or '.join(words)}")
-        return text
-
-    return check

@@ -27,6 +27,23 @@ def bench(tmp_path):
     return campaign_bench(tmp_path)
 
 
+def test_an_edited_row_of_the_homes_own_voices_makes_another_campaign(bench):
+    table = bench.settings.voices
+    head = "voice,engine,language,engine_voice,quality,scripts,pitch,formant,description\n"
+    plain = bench.read(ROWS, YAML)
+    table.parent.mkdir(parents=True, exist_ok=True)
+
+    table.write_text(f"{head}heart,hibari,en-US,af_heart,neural,LATIN,1.05,1,Ours.\n", encoding="utf-8")
+    ours = bench.read(ROWS, YAML)
+    table.write_text(f"{head}heart,hibari,en-US,af_heart,neural,LATIN,1.10,1,Ours.\n", encoding="utf-8")
+    edited = bench.read(ROWS, YAML)
+    table.write_text(f"{head}another,hibari,en-US,af_heart,neural,LATIN,1.10,1,Ours.\n", encoding="utf-8")
+
+    assert len({plain.sha256, ours.sha256, edited.sha256}) == 3
+    assert len({plain.scripts[0].voice_sha256, ours.scripts[0].voice_sha256, edited.scripts[0].voice_sha256}) == 3
+    assert bench.read(ROWS, YAML).sha256 == plain.sha256  # a voice that nobody uses is no matter of this campaign
+
+
 # ---------------------------------------------------------------- the lexicon and the speech settings
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+import subprocess
 import sys
 import threading
 import wave
@@ -22,7 +23,9 @@ from aurora_pipeline.progress import Silent
 from aurora_pipeline.script_table import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.tts_audio import speak_campaign
+from aurora_pipeline.tts_audio.kept import Kept
 from aurora_pipeline.tts_audio.listening import listen
+from aurora_pipeline.tts_audio.outdated import changed_since_spoken
 from aurora_pipeline.tts_audio.wav import write_wav
 
 HEART = voices.shipped().named("heart")
@@ -142,6 +145,60 @@ def test_speech_lost_from_the_store_is_spoken_again(settings, whistle):
     again = speak_campaign(settings, _campaign(_script()), Silent())
 
     assert (again.made, again.rows) == (1, (lost,))
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.tts_audio.kept import Kept
+
+folder, mine = Path(sys.argv[1]), sys.argv[2]
+kept = Kept(MediaStore(folder / "media"))
+
+def make():
+    (folder / f"{mine}.ready").touch()
+    while len(list(folder.glob("*.ready"))) < 2:  # neither has found the other's yet
+        time.sleep(0.01)
+    with kept.store.workshop() as bench:
+        (bench / "x.wav").write_text(f"the sound that {mine} made")
+        return {"sha256": kept.store.put(bench / "x.wav")}
+
+print(kept.once("k" * 64, make)[0]["sha256"])
+"""
+
+
+def test_two_processes_that_speak_the_same_at_once_go_on_with_the_same_bytes(settings, tmp_path):
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACER, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    one, two = (racer.communicate(timeout=60)[0].strip() for racer in racers)
+
+    assert one == two != ""
+    assert Kept(MediaStore(settings.root / "media")).once("k" * 64, dict) == ({"sha256": one}, False)
+
+
+def test_a_recording_that_is_saved_again_meanwhile_is_not_taken_for_the_one_that_was_checked(settings):
+    folder = settings.root / "campaign"
+    folder.mkdir()
+    write_wav(folder / "hello.wav", np.zeros(24_000, np.float32), 24_000)
+    checked = replace(_script(voice=""), audio="hello.wav", audio_sha256="c" * 64)
+
+    table = speak_campaign(settings, replace(_campaign(checked), folder=folder), Silent())
+
+    assert [failure.sentence for failure in table.failures] == [
+        "The recording 'hello.wav' of hello was saved again while this run went on; run again to take it as it is "
+        "now. Nothing was spent."
+    ]
+
+
+def test_a_home_voice_that_is_made_of_something_else_makes_its_speech_outdated(settings, whistle):
+    script = replace(_script(voice="heart"), voice_sha256="1" * 64)
+    (speech,) = speak_campaign(settings, _campaign(script), Silent()).rows
+
+    assert changed_since_spoken(script, speech) == []
+    assert changed_since_spoken(replace(script, voice_sha256="2" * 64), speech) == ["voice"]
 
 
 def test_a_clip_that_cannot_be_spoken_fails_alone_and_is_tried_again(settings, whistle):

@@ -13,9 +13,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 
 def sha256_of(path: Path) -> str:
@@ -112,12 +114,33 @@ class MediaStore:
         return found
 
     def remember(self, key: str, facts: Mapping[str, Any]) -> None:
-        """Keep JSON ``facts`` under ``key``, atomically."""
+        """Keep JSON ``facts`` under ``key``, atomically: what was remembered before gives way."""
         note = self._note(key)
         note.parent.mkdir(parents=True, exist_ok=True)
         half = note.with_name(f".{note.name}.{os.getpid()}.{id(facts)}")
-        half.write_text(json.dumps(dict(facts), ensure_ascii=False, default=str), encoding="utf-8")
+        with half.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(dict(facts), ensure_ascii=False, default=str))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(half, note)
+        _fsync_folder(note.parent)
+
+    def remember_first(
+        self, key: str, facts: Mapping[str, Any], *, stands: Callable[[dict[str, Any]], bool]
+    ) -> dict[str, Any]:
+        """Keep ``facts`` under ``key``, unless somebody, in any process, remembered others that ``stands`` accepts.
+
+        Returns what is kept, which everybody must go on with: two who make the same thing at once may make it of
+        different bytes, and what was bought for one of them must be found by both for ever.
+        """
+        folder = self._note(key).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            before = self.recall(key)
+            if before is not None and stands(before):
+                return before
+            self.remember(key, facts)
+        return dict(facts)
 
     def _note(self, key: str) -> Path:
         return self.folder / "remembered" / key[:2] / f"{key}.json"

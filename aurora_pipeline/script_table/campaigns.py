@@ -22,7 +22,7 @@ from .portraits import Portraits
 from .recordings import Recordings
 from .records import Campaign
 from .script_reader import Choices, ScriptReader
-from .scripts_csv import audio_name, model_name, portrait_name, read_rows
+from .scripts_csv import audio_name, model_name, portrait_name, read_rows, voice_name
 
 YAML, CSV = "campaign.yaml", "scripts.csv"
 # The name is a partition key, a folder and part of file names (reference/reliability.md, cases 46 to 50).
@@ -233,6 +233,10 @@ def _also(source: _Source, yaml: CampaignFile, rows: tuple[CsvRow, ...], models:
     recordings = Recordings(source.settings, source.folder)
     if named := sorted({audio for row in rows if (audio := audio_name(row))}):
         also["recordings"] = {audio: recordings.sha256(audio) for audio in named}
+    speakers = _speakers(source.settings)
+    voices = sorted({voice_name(row, yaml) for row in rows if not audio_name(row)})
+    if own := {voice: made_of for voice in voices if (made_of := speakers.definition_of(voice))}:
+        also["voices"] = own
     if yaml.audience:
         also["audience"] = source.audience_sha256(yaml)
     return also

@@ -51,6 +51,7 @@ class Script:
     ``guidance_scale`` and ``audio_guidance_scale`` are Aurora's, 0 to 5. ``portrait`` is as written by the user;
     ``portrait_sha256`` is the portrait's bytes as they lie on disk. ``line`` is the row's line in scripts.csv.
     ``model`` is a name of the model table; ``resolution`` is ``any`` and ``prompt`` None where the model has none.
+    ``voice_sha256`` is what a voice of the home's own table is made of, empty for those that are shipped.
     ``approved`` is the row's own word on buying it: yes, no, or None where it says nothing.
     """
 
@@ -71,6 +72,7 @@ class Script:
     pauses: tuple[Pause, ...] = ()
     audio: str = ""
     audio_sha256: str = ""
+    voice_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ class ScriptReader:
     def _spoken(self, row: strict_csv.CsvRow) -> dict[str, Any]:
         """The voice that speaks the row's text, and its language."""
         voice, asked = self._field(row, "voice"), self._field(row, "language")
-        return {"voice": voice, "language": self._language(row, voice, asked)}
+        made_of = self.choices.speakers.definition_of(str(voice or ""))
+        return {"voice": voice, "language": self._language(row, voice, asked), "voice_sha256": made_of}
 
     def _recorded(self, row: strict_csv.CsvRow, filler: Filler) -> dict[str, Any]:
         """The row's own recording. Nobody speaks it, but its language still says what is to be heard."""

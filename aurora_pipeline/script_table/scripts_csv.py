@@ -30,6 +30,11 @@ def model_name(row: strict_csv.CsvRow, defaults: CampaignFile) -> str:
     return row.cells.get("model", "").strip() or defaults.defaults.get("model", DEFAULT_MODEL)
 
 
+def voice_name(row: strict_csv.CsvRow, defaults: CampaignFile) -> str:
+    """The voice a row asks for: its own, else the campaign's, else the usual one."""
+    return row.cells.get("voice", "").strip() or defaults.defaults.get("voice", fields.FALLBACKS["voice"])
+
+
 def audio_name(row: strict_csv.CsvRow) -> str:
     """The recording a row brings along; empty where its text is spoken."""
     return row.cells.get("audio", "").strip()

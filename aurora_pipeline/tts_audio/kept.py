@@ -32,14 +32,18 @@ class Kept:
         self._turns: dict[str, threading.Lock] = {}
 
     def once(self, key: str, make: Callable[[], Facts]) -> tuple[Facts, bool]:
-        """What ``make`` returned, and whether it was asked now. Facts with a ``sha256`` are kept while it is stored."""
+        """What ``make`` returned, and whether it was asked now. Facts with a ``sha256`` are kept while it is stored.
+
+        Of two processes that make the same at once the first one's is kept, and both go on with that.
+        """
         with self._turn(key):
             facts = self.store.recall(key)
-            if facts is not None and ("sha256" not in facts or self.store.path(str(facts["sha256"])) is not None):
+            if facts is not None and self._stands(facts):
                 return facts, False
-            facts = make()
-            self.store.remember(key, facts)
-            return facts, True
+            return self.store.remember_first(key, make(), stands=self._stands), True
+
+    def _stands(self, facts: Facts) -> bool:
+        return "sha256" not in facts or self.store.path(str(facts["sha256"])) is not None
 
     def put_wav(self, samples: Samples, sample_rate: int) -> str:
         """Keep ``samples`` as a WAV; returns its sha256."""

@@ -25,7 +25,7 @@ def changed_since_spoken(
     is_said_so = is_another_text or bool(script.audio) or said == (speech.said or " ".join(speech.text.split()))
     changed = {
         "text": is_another_text,
-        "voice": not script.audio and script.voice != speech.voice,
+        "voice": (script.voice, script.voice_sha256) != (speech.voice, speech.voice_sha256) and not script.audio,
         "recording": script.audio_sha256 != speech.recording_sha256,
         "language": not _is_same_language(script.language, speech.language),
         "pronunciation or pauses": not is_said_so,

@@ -62,9 +62,9 @@ class Speech:
     were taken from its ends, ``shaved_seconds`` from its pauses and it was played ``tempo`` times as fast, as
     ``seconds_mode`` (off, trim or fit) asks. ``said`` is what the engine was told: respelled, with pauses marked.
     ``word_times`` says where ``words`` come from: ``engine`` (exact), ``aligned`` with what a recogniser heard, or
-    ``estimated``. ``recording_sha256`` is the file of somebody's own recording, which has no voice. ``charge_ids`` are
-    the ledger's where the speech was bought, and ``is_draft`` where a studio stood in for the paid voice. The rest is
-    what listening found: see `Heard`.
+    ``estimated``. ``voice_sha256`` is the script's. ``recording_sha256`` is the file of somebody's own recording,
+    which has no voice. ``charge_ids`` are the ledger's where the speech was bought, and ``is_draft`` where a studio
+    stood in for the paid voice. The rest is what listening found: see `Heard`.
     """
 
     campaign: str
@@ -103,6 +103,7 @@ class Speech:
     words_per_minute: float | None = None
     language_heard: str = ""
     transcript_charge_id: str = ""
+    voice_sha256: str = ""
 
     @property
     def why_it_failed(self) -> str:

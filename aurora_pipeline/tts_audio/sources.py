@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Interrupted, SpeechFailed
 from ..gear import voices
-from ..gear.media_store import key_of
+from ..gear.media_store import key_of, sha256_of
 from ..gear.voices import Spoken, TimedWord, Voice, WordTimes
 from ..script_table import recording_file
 from ..script_table.records import Campaign, Script
@@ -52,11 +54,24 @@ class Source:
         key = key_of(stage="tts_audio", recording=script.audio_sha256, version=RECORDING_VERSION, text=script.text)
 
         def make() -> Facts:
-            file = recording_file(self.settings, self.campaign.folder, script.audio)
-            spoken = read_recording(file, shown=script.audio, text=script.text, stop=stop)
+            with self.kept.store.workshop() as bench:
+                file = self._as_checked(script, bench)
+                spoken = read_recording(file, shown=script.audio, text=script.text, stop=stop)
             return self._facts(spoken, spoken.words, engine=RECORDING, version=RECORDING_VERSION)
 
         return self.kept.once(key, make)
+
+    def _as_checked(self, script: Script, bench: Path) -> Path:
+        """A copy of the very bytes the row was checked with: an editor may save the file again at any moment."""
+        file = recording_file(self.settings, self.campaign.folder, script.audio)
+        copy = bench / f"recording{file.suffix}"
+        shutil.copyfile(file, copy)
+        if sha256_of(copy) != script.audio_sha256:
+            raise SpeechFailed(
+                f"The recording '{script.audio}' of {script.clip_id} was saved again while this run went on; run again "
+                "to take it as it is now. Nothing was spent."
+            )
+        return copy
 
     # ---- an engine of this machine
     def _spoken(self, script: Script, voice: Voice, saying: Saying, stop: threading.Event) -> tuple[Facts, bool]:

@@ -255,6 +255,7 @@ def _speech(
         word_times=kind,
         words=tuple(words),
         said=said,
+        voice_sha256=script.voice_sha256,
         recording_sha256=script.audio_sha256,
         spoken_seconds=sound["seconds"],
         seconds_mode=mode,

@@ -11,14 +11,13 @@ quality is stated plainly, for the robotic ones speak far more languages than th
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ...errors import BadInput, Problem
-from .. import strict_csv
+from .. import strict_csv, table_rows
 from .alphabets import ALPHABETS
 
 DEFAULT_VOICE = "heart"
@@ -34,11 +33,8 @@ MOVES = {"pitch": ("hibari", "nanotts", "openjtalk", "espeak"), "formant": ("hib
 # What people write for a language, and the tag its voices carry.
 SAME_LANGUAGE = {"no": "nb", "cmn": "zh", "iw": "he", "in": "id", "fil": "tl"}
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _MODEL = re.compile(re.escape(PAID) + r"[a-z0-9][a-z0-9._-]{0,60}")
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -72,6 +68,11 @@ class Voice:
         """The row of speech_models.csv that a paid voice belongs to; empty for a voice of this machine."""
         return self.engine.removeprefix(PAID) if self.is_paid else ""
 
+    @property
+    def made_of(self) -> tuple[str, str, str, float, float]:
+        """All that decides how it sounds."""
+        return self.engine, self.engine_voice, self.language, self.pitch, self.formant
+
     def speaks(self, language: str) -> bool:
         """True for the voice's own tag (``de-DE``, any case, ``_`` for ``-``) and for its bare language (``de``).
 
@@ -90,6 +91,13 @@ class Voices:
     def named(self, name: str) -> Voice | None:
         """The voice of that name, or None."""
         return next((voice for voice in self.rows if voice.name == name), None)
+
+    def definition_of(self, name: str) -> str:
+        """What a home's own voice is made of, as a sha256: its row may be edited. Empty for a shipped voice."""
+        voice, ours = self.named(name), shipped().named(name)
+        if voice is None or (ours is not None and voice.made_of == ours.made_of):
+            return ""
+        return hashlib.sha256(repr(voice.made_of).encode()).hexdigest()
 
     def speaking(self, language: str) -> tuple[Voice, ...]:
         """The voices that speak ``language``; empty when none does."""
@@ -120,55 +128,41 @@ def _tag(language: str) -> str:
 
 
 def _read(path: Path) -> tuple[Voice, ...]:
-    file = "/".join(path.parts[-2:])
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        sentence = f"cannot be read ({error.strerror or 'unknown'}); restore it"
-        raise BadInput([Problem(file, 0, "", sentence)]) from error
-    table = strict_csv.read_table(content, COLUMNS, file=file)
-    reader = _Reader(file, path.parent, list(table.problems))
-    rows = [voice for voice in map(reader.voice, table.rows) if voice is not None]
-    reader.compare(table.rows)
-    if reader.problems:
-        raise BadInput(reader.problems)
-    return tuple(rows)
+    table = table_rows.read_rows(path, COLUMNS)
+    reader = _Reader(table, path.parent)
+    rows = tuple(voice for voice in map(reader.voice, table.rows) if voice is not None)
+    names = ((row.line, row.cells.get("voice", "").strip()) for row in table.rows)
+    table.find_twins((line, "voice", name) for line, name in names if name)
+    table.assert_good()
+    return rows
 
 
 class _Reader:
-    """Turns rows into voices and collects what is wrong with them."""
+    """Turns the table's rows into voices and adds what is wrong with them to its problems."""
 
-    def __init__(self, file: str, folder: Path, problems: list[Problem]) -> None:
-        self.file, self.folder, self.problems = file, folder, problems
+    def __init__(self, table: table_rows.TableRows, folder: Path) -> None:
+        self.table, self.folder, self.cell, self.add = table, folder, table.cell, table.add
 
     def voice(self, row: strict_csv.CsvRow) -> Voice | None:
         """The row's voice; None, and problems, when it has any."""
-        before = len(self.problems)
+        before = len(self.table.problems)
         said: dict[str, Any] = {
-            "name": self._cell(row, "voice", _name),
-            "engine": self._cell(row, "engine", _engine),
-            "language": self._cell(row, "language", _language),
-            "engine_voice": self._cell(row, "engine_voice", str),
-            "quality": self._cell(row, "quality", _quality),
-            "scripts": self._cell(row, "scripts", _scripts),
-            "pitch": self._cell(row, "pitch", _factor) or 1.0,
-            "formant": self._cell(row, "formant", _factor) or 1.0,
-            "description": self._cell(row, "description", str),
+            "name": self.cell(row, "voice", table_rows.name_of(61)),
+            "engine": self.cell(row, "engine", _engine),
+            "language": self.cell(row, "language", _language),
+            "engine_voice": self.cell(row, "engine_voice", str),
+            "quality": self.cell(row, "quality", table_rows.one_of(QUALITIES, joined=", ")),
+            "scripts": self.cell(row, "scripts", table_rows.known_words(ALPHABETS)),
+            "pitch": self.cell(row, "pitch", _factor) or 1.0,
+            "formant": self.cell(row, "formant", _factor) or 1.0,
+            "description": self.cell(row, "description", str),
         }
         for name, engines in MOVES.items():
             if said["engine"] and said[name] != 1.0 and said["engine"] not in engines:
-                self._add(row.line, name, f"is no matter of {said['engine']}; empty it (of {', '.join(engines)} it is)")
+                self.add(row.line, name, f"is no matter of {said['engine']}; empty it (of {', '.join(engines)} it is)")
         if said["engine"] == "piper" and said["engine_voice"]:
             said |= self._piper_file(row, said["engine_voice"])
-        return Voice(**said) if len(self.problems) == before else None
-
-    def compare(self, rows: Iterable[strict_csv.CsvRow]) -> None:
-        """Names must be one voice's alone."""
-        seen: dict[str, int] = {}
-        for row in rows:
-            name = row.cells.get("voice", "").strip()
-            if name and (line := seen.setdefault(name, row.line)) != row.line:
-                self._add(row.line, "voice", f"'{name}' is also on line {line}; keep one of the two")
+        return Voice(**said) if len(self.table.problems) == before else None
 
     def _piper_file(self, row: strict_csv.CsvRow, written: str) -> dict[str, Any]:
         from .piper_files import marked
@@ -178,31 +172,9 @@ class _Reader:
         if missing:
             folder = Path(self.folder.name, written).parent.as_posix()
             sentence = f"has no file {' and no '.join(missing)} in {folder}/; put the Piper voice's two files there"
-            self._add(row.line, "engine_voice", sentence)
+            self.add(row.line, "engine_voice", sentence)
             return {}
         return {"engine_voice": marked(written, file), "file": file}
-
-    def _add(self, line: int, column: str, sentence: str) -> None:
-        self.problems.append(Problem(self.file, line, column, sentence))
-
-    def _cell(self, row: strict_csv.CsvRow, name: str, check: Callable[[str], Value]) -> Value | None:
-        """The checked value of a cell; None when it is empty or wrong."""
-        text = row.cells.get(name, "").strip()
-        if not text:
-            if name in COLUMNS.required:
-                self._add(row.line, name, "is empty")
-            return None
-        try:
-            return check(text)
-        except ValueError as error:
-            self._add(row.line, name, str(error))
-            return None
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"is {text[:60]!r}; use small letters, digits, '.', '-' or '_', beginning with a letter")
-    return text
 
 
 def _engine(text: str) -> str:
@@ -215,20 +187,6 @@ def _language(text: str) -> str:
     if not _LANGUAGE.fullmatch(text):
         raise ValueError(f"is '{text[:40]}'; write a tag such as de, en-GB or es-419")
     return text
-
-
-def _quality(text: str) -> str:
-    if text not in QUALITIES:
-        raise ValueError(f"is '{text[:40]}'; use {', '.join(QUALITIES)}")
-    return text
-
-
-def _scripts(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(text.split()))
-    for word in found:
-        if word not in ALPHABETS:
-            raise ValueError(f"holds '{word[:40]}'; {strict_csv.nearest(word.upper(), ALPHABETS)}")
-    return found
 
 
 def _factor(text: str) -> float:
