@@ -11,12 +11,38 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from aurora_pipeline.gear import recognisers
 from aurora_pipeline_tests.broken_studio import broken, one_broken_studio  # noqa: F401 - fixtures
 from aurora_pipeline_tests.studio_bench import held, launch, studio, video  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Nothing but Python on the PATH, and nobody listens: comparing words takes a recogniser's seconds (test_listening.py).
 ALONE = {"PATH": "/nowhere", "COLUMNS": "200", "AURORA_LISTENER": "off"}
+# The files of more than half a minute, longest first, but for test_stopping: it counts seconds, so it does not begin
+# while test_faults has both cores busy. A file that is not here comes after these, by its name.
+LONGEST_FIRST = (
+    "test_faults",
+    "test_up",
+    "test_end_to_end",
+    "test_stopping",
+    "test_warehouse",
+    "test_approvals",
+    "test_terminate",
+    "test_paid_speech",
+    "test_paid_listening",
+    "test_quote",
+    "test_budgets",
+    "test_studio_queue",
+    "test_recognisers",
+    "test_listening",
+    "test_orchestration",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that the workers end together and none does a last long one by itself."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +79,15 @@ def ledger_url(request, tmp_path):
     if request.param == "postgres":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+
+@pytest.fixture(scope="session")
+def whisper():
+    """The offline recogniser: loaded once, when it first hears."""
+    recogniser = recognisers.offline()
+    if recogniser is None:
+        pytest.skip("needs the extra listen")
+    return recogniser
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from aurora_pipeline.script_table import read_campaign
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import read_rows
 from aurora_pipeline.tts_audio import Speech
-from aurora_pipeline_tests.conftest import write_campaign
+from aurora_pipeline_tests.conftest import ALONE, write_campaign
 from aurora_pipeline_tests.faults.homes import new_home as spoken_home
 from aurora_pipeline_tests.test_ledger import PLAN
 
@@ -40,7 +40,7 @@ def home(spoken, tmp_path):
 
 
 def _settings(home):
-    return from_environment({"AURORA_HOME": str(home)} | FAL)
+    return from_environment(ALONE | {"AURORA_HOME": str(home)} | FAL)
 
 
 def _approved(home):

@@ -24,7 +24,7 @@ from aurora_pipeline.gear.studio_process import studio
 from aurora_pipeline.pipeline import QUALITY
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import read_rows
-from aurora_pipeline_tests.conftest import REPOSITORY, write_campaign
+from aurora_pipeline_tests.conftest import ALONE, REPOSITORY, write_campaign
 
 ROWS = ['hello,"Good morning, and welcome aboard."', 'price,"Coffee is two dollars today."']
 SECRET = "5f3a-sentinel:7c1d-never-to-be-seen"
@@ -173,7 +173,7 @@ def test_killed_half_way_the_next_run_goes_on_and_nothing_is_asked_for_twice(aur
     settings = from_environment({"AURORA_HOME": str(home)})
     running = subprocess.Popen(
         [sys.executable, "-m", "aurora_pipeline", "run", "killed"],
-        env=os.environ | {"AURORA_HOME": str(home)},
+        env=os.environ | ALONE | {"AURORA_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -23,7 +23,7 @@ from aurora_pipeline.errors import OverBudget
 from aurora_pipeline.pipeline import Job, quote_campaign
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import StageTable, write_table
-from aurora_pipeline_tests.conftest import REPOSITORY, write_campaign
+from aurora_pipeline_tests.conftest import ALONE, REPOSITORY, write_campaign
 
 FAL = {"AURORA_PROVIDER": "fal", "FAL_KEY": "5f3a-sentinel"}
 TEXTS = {
@@ -53,7 +53,7 @@ def _two_faces(folder):
 
 
 def _settings(home):
-    return from_environment({"AURORA_HOME": str(home)} | FAL)
+    return from_environment(ALONE | {"AURORA_HOME": str(home)} | FAL)
 
 
 def _quote(home, campaign="spring", **settings):

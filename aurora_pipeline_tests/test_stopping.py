@@ -81,8 +81,9 @@ class Running:
 
     def wait_until(self, is_so: Callable[[], Any]) -> None:
         """Poll another process's state; it must come about while the command is at work."""
-        until(lambda: is_so() or self.process.poll() is not None, seconds=120)
+        came = until(lambda: is_so() or self.process.poll() is not None, seconds=120)
         assert self.process.poll() is None, f"it ended before it could be stopped:\n{self.said.read_text()}"
+        assert came, f"what was waited for never came about:\n{self.said.read_text()}"
 
     def stop(self, number: int, doing: str) -> str:
         """Send the signal; what the command said once it is gone. Fails when it takes longer than it may."""
@@ -249,7 +250,7 @@ def test_stopped_while_it_speaks_the_finished_speech_is_kept_and_nothing_is_boug
     if voice == "pico-en-gb":
         pytest.importorskip("py_nanotts")
     text = "It goes on and on for quite a while before it comes to its end. " * 60
-    home = new_home(spring=[f"clip{n},{n} {text},{voice}" for n in range(12)])
+    home = new_home(spring=[f"short,Good morning.,{voice}", *(f"clip{n},{n} {text},{voice}" for n in range(11))])
     table = home / "data" / "campaigns" / "spring" / "scripts.csv"
     table.write_text(table.read_text().replace("clip_id,text", "clip_id,text,voice"))
     run = begin(home, "run", "spring")
@@ -274,7 +275,7 @@ def test_stopped_while_deliverables_are_made_every_ffmpeg_ends_and_no_video_is_b
     aurora: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    film = make_film(tmp_path / "long.mp4", seconds=10, size="1280x720")
+    film = make_film(tmp_path / "long.mp4", seconds=4, size="960x540")
     home = new_home(spring=ROWS[:2])
     with patient_studio(tmp_path / "studio", film) as patient:
         run = begin(home, "run", "spring", AURORA_STUDIO_URL=patient.url)
@@ -319,7 +320,7 @@ def test_the_studio_in_the_foreground_ends_in_order(
 ) -> None:
     home = new_home()
     run = begin(home, "studio", "--port", "0")
-    run.wait_until(lambda: "Uvicorn running" in run.said.read_text() or "running on" in run.said.read_text())
+    run.wait_until(lambda: "Application startup complete" in run.said.read_text())
 
     said = run.stop(number, "the studio serves")
 

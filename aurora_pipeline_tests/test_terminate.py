@@ -41,7 +41,7 @@ ROWS = ("one,Good morning.", "two,Good day to you.", "three,Good evening to all.
 
 @pytest.fixture
 def patient(tmp_path: Path) -> Iterator[PatientStudio]:
-    film = make_film(tmp_path / "film.mp4", seconds=10, size="1280x720")
+    film = make_film(tmp_path / "film.mp4", seconds=6, size="1280x720")
     with patient_studio(tmp_path / "studio", film) as running:
         yield running
 
