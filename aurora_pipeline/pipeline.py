@@ -268,11 +268,13 @@ def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = re
     """Everything the stages and the ledger hold about one campaign, as it is now."""
     from .aurora_videos.ledger import open_ledger
     from .aurora_videos.reconcile.kept import kept
+    from .aurora_videos.waivers import standing_waivers
     from .warehouse import CampaignFacts
 
     name, ledger = campaign.name, open_ledger(settings.ledger)
     videos, speeches = read(settings, "aurora_videos", name, Video), read(settings, "tts_audio", name, Speech)
-    used = [video.charge_id for video in videos] + [each for speech in speeches for each in speech.charge_ids]
+    used = [video.charge_id for video in videos]
+    used += [each for speech in speeches for each in (*speech.charge_ids, speech.transcript_charge_id) if each]
     return CampaignFacts(
         campaign=campaign,
         speeches=speeches,
@@ -283,6 +285,7 @@ def gather_facts(settings: Settings, campaign: Campaign, *, read: RowReader = re
         charges=tuple(ledger.charges(campaign=name, charge_ids=used)),
         stage_runs=tuple(ledger.stage_runs(campaign=name)),
         reconciliations=tuple(kept(ledger, campaign=name)),
+        waivers=tuple(standing_waivers(ledger, name)),
     )
 
 

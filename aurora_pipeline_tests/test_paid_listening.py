@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ from aurora_pipeline.aurora_videos.transcript_seller import TranscriptSeller
 from aurora_pipeline.aurora_videos.unit_prices import UnitPrices
 from aurora_pipeline.errors import SpendRefused
 from aurora_pipeline.gear.media_store import MediaStore
-from aurora_pipeline.pipeline import Job, script_table, tts_audio
+from aurora_pipeline.pipeline import Job, quote_campaign, script_table, tts_audio
 from aurora_pipeline.price_book import Price
 from aurora_pipeline.script_table import Script
 from aurora_pipeline.settings import Settings
@@ -163,6 +164,20 @@ def test_where_rows_need_approval_the_hearing_is_approved_first(shop: Shop) -> N
     assert shop("approve", "careful", "--all", "--yes", "--by", "Ada", **LISTENING).returncode == 0
     assert shop("run", "careful", "--yes", **LISTENING).returncode == 0
     assert (len(shop.charges("transcript")), len(shop.charges("video"))) == (before[0] + 1, before[1] + 1)
+
+
+def test_speech_that_the_paid_ear_has_not_heard_is_not_bought_by_the_video_stage_alone(shop: Shop) -> None:
+    speak(shop, "alone", {"line": "Nobody has heard this line for money."})
+    asked = replace(settings_of(shop), provider="fal", fal_key_is_set=True, listener=EAR)
+
+    (clip,) = quote_campaign(Job(asked, "alone", "videos")).clips
+    open_ledger(asked.ledger).close()
+    open_ledger.cache_clear()
+
+    assert (clip.standing, clip.why) == (
+        "unfit",
+        "nobody has listened to its speech, and elevenlabs-scribe-v2 can: make tts_audio again",
+    )
 
 
 def test_a_draft_asks_no_paid_ear_and_says_who_would_listen(shop: Shop) -> None:

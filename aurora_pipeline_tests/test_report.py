@@ -16,12 +16,12 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
-from aurora_pipeline.aurora_videos.records import Charge, Video
+from aurora_pipeline.aurora_videos.records import Charge, Video, Waiver
 from aurora_pipeline.deliverables.records import Deliverable, Quality
 from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure
-from aurora_pipeline.tts_audio.records import Speech, Word
+from aurora_pipeline.tts_audio.records import Finding, Speech, Word
 from aurora_pipeline.warehouse import report
 from aurora_pipeline.warehouse.records import CampaignFacts
 from aurora_pipeline.warehouse.report import write_report
@@ -241,6 +241,8 @@ def test_whatever_people_wrote_is_shown_as_text(settings: Settings) -> None:
         campaign=replace(facts.campaign, title=HOSTILE, scripts=(script, replace(script, clip_id=HOSTILE, line=3))),
         failures=[Failure("spring", HOSTILE, "deliverables", HOSTILE)],
         quality=[a_quality("c1", "warn", HOSTILE)],
+        speeches=[replace(facts.speeches[0], verdict="fail", findings=(Finding("text", "fail", HOSTILE),))],
+        waivers=[Waiver("spring", "c1", facts.speeches[0].sha256, HOSTILE, HOSTILE, NOON)],
     )
 
     page = Page(write_report(settings, hostile))
@@ -249,7 +251,8 @@ def test_whatever_people_wrote_is_shown_as_text(settings: Settings) -> None:
     plain = {name for name, _ in Page(write_report(settings, facts)).tags}
     assert tags - plain <= {"b", "section", "ul", "li", "p"}
     assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
-    assert page.text.count(HOSTILE) >= 8
+    assert page.text.count(HOSTILE) >= 11
+    assert f"Waived by {HOSTILE}:" in page.text
 
 
 def test_right_to_left_text_sets_its_own_direction(settings: Settings) -> None:

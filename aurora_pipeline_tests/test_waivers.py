@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from aurora_pipeline.aurora_videos.ledger import open_ledger
-from aurora_pipeline.aurora_videos.waivers import standing_waivers, waive, withdraw_waivers
+from aurora_pipeline.aurora_videos.waivers import standing_waivers, waive, waived, withdraw_waivers
 from aurora_pipeline.gear import voices
 from aurora_pipeline.tts_audio.wav import write_wav
 from aurora_pipeline_tests.conftest import write_campaign
@@ -43,6 +45,17 @@ def test_waivers_are_of_one_audio_and_are_withdrawn_never_deleted(ledger_url):
     assert withdraw_waivers(ledger, "spring", ["a"], by="Eve") == 0
 
 
+def test_a_second_waiver_ends_no_earlier_one_and_audio_that_comes_back_is_waived_still(ledger_url):
+    ledger = open_ledger(ledger_url)
+    waive(ledger, "spring", [("a", "1" * 64)], reason="a pun", by="Ada")
+    waive(ledger, "spring", [("a", "2" * 64)], reason="another pun", by="Ada")
+
+    assert {key: each.reason for key, each in waived(ledger, "spring").items()} == {
+        ("a", "1" * 64): "a pun",
+        ("a", "2" * 64): "another pun",
+    }
+
+
 def test_what_fails_listening_is_held_back_until_it_is_waived_and_new_audio_is_held_anew(aurora, home):
     held = aurora(home, "quote", "spring", **FAL)
     assert "x stuck" in held.stdout, held.stdout + held.stderr
@@ -50,13 +63,21 @@ def test_what_fails_listening_is_held_back_until_it_is_waived_and_new_audio_is_h
 
     drafted = aurora(home, "run", "spring")
     assert drafted.returncode == 0, drafted.stdout + drafted.stderr
+    assert "stuck (speech: fail): " in drafted.stdout
+    assert "if it is right: aurora waive spring stuck --reason TEXT" in drafted.stdout
+    assert "Nobody compared what is heard of 1 clip with what is written: AURORA_LISTENER is off." in drafted.stdout
+    assert "stuck: Would not be bought as it is: " in aurora(home, "quote", "spring").stdout
 
-    said = aurora(home, "waive", "spring", "stuck", "--reason", "a dramatic pause", "--by", "Ada")
+    said = aurora(home, "waive", "spring", "stuck", "--reason", "a \x1b[31mdramatic\n pause", "--by", "Ada")
+    said.stdout = said.stdout.replace("[31m", "")  # what was an escape is only text now
     assert "Ada waived 1 clip of spring: a dramatic pause" in said.stdout, said.stdout + said.stderr
-    assert "a dramatic pause (holds)" in aurora(home, "waive", "spring", "--list").stdout
+    assert "a [31mdramatic pause (holds)" in aurora(home, "waive", "spring", "--list").stdout
     agreed = aurora(home, "quote", "spring", **FAL)
     assert "+ stuck" in agreed.stdout, agreed.stdout + agreed.stderr
-    assert "Waived by Ada: a dramatic pause" in agreed.stdout
+    assert "Waived by Ada: a [31mdramatic pause" in agreed.stdout
+    (clip,) = json.loads(aurora(home, "quote", "spring", "--json", **FAL).stdout)["clips"]
+    assert (clip["speech_verdict"], clip["waived_by"], clip["waived_reason"]) == ("fail", "Ada", "a [31mdramatic pause")
+    assert "Waived by Ada: a [31mdramatic pause" in aurora(home, "run", "spring").stdout
 
     record(home / "data" / "campaigns" / "spring" / "take.wav", silence_seconds=5.0)
     anew = aurora(home, "quote", "spring", **FAL)

@@ -29,7 +29,7 @@ from aurora_pipeline import pipeline
 from aurora_pipeline.aurora_videos.ledger import Bill, Plan, open_ledger
 from aurora_pipeline.aurora_videos.ledger_tables import STATES
 from aurora_pipeline.aurora_videos.reconcile import Reconciliation
-from aurora_pipeline.aurora_videos.records import Charge, StageRun, Video
+from aurora_pipeline.aurora_videos.records import Charge, StageRun, Video, Waiver
 from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.cli import aurora
 from aurora_pipeline.deliverables.records import Deliverable, Quality
@@ -38,7 +38,7 @@ from aurora_pipeline.gear.media_store import MediaStore
 from aurora_pipeline.script_table.records import Campaign, DeliverySettings, Script
 from aurora_pipeline.settings import Settings
 from aurora_pipeline.stage_tables import Failure, write_rows
-from aurora_pipeline.tts_audio.records import Speech, Word
+from aurora_pipeline.tts_audio.records import Finding, Speech, Word
 from aurora_pipeline.warehouse import load, publish, rows, statements
 from aurora_pipeline.warehouse.load import load_campaign, load_reconciliations, rebuild
 from aurora_pipeline.warehouse.questions import ask, frame, questions
@@ -249,6 +249,99 @@ def test_speech_is_told_beside_video_and_is_billed_by_no_second(settings: Settin
     assert [float(told[2]), float(told[3])] == [0.05, 0.026]
     assert frame(settings, f"SELECT charge_id FROM charges WHERE {not_of_speech}")["charge_id"].tolist() == ["s1"]
     assert {row[2] for row in answer(settings, "rounding_waste") if not row[1]} == {3}
+
+
+PARTS = [
+    a_charge(each, clip_id, 0.0, kind=kind, state="settled", billed_usd=Decimal(paid), resolution="any")
+    for each, clip_id, kind, paid in [
+        ("p1", "c1", "speech", "0.0013"), ("p2", "c1", "speech", "0.0007"), ("h1", "c1", "transcript", "0.0004"),
+    ]
+]  # fmt: skip
+
+
+def with_bought_speech(facts: CampaignFacts) -> CampaignFacts:
+    """c1 is said in two parts that were bought, and heard for money; c3 reuses all of it."""
+    bought = {"charge_ids": ("p1", "p2"), "transcript_charge_id": "h1"}
+    speeches = [replace(each, **bought) if each.clip_id in ("c1", "c3") else each for each in facts.speeches]
+    return replace(facts, speeches=speeches, charges=(*facts.charges, *PARTS))
+
+
+def test_a_finished_file_leads_to_what_speaking_and_hearing_it_cost_and_only_one_clip_paid(settings: Settings) -> None:
+    load_campaign(settings, with_bought_speech(spring()))
+
+    columns = ("clip_id", "speech_charge_ids", "speech_billed_usd", "speech_paid_usd")
+    told = set(answer(settings, "lineage_of_deliverables", *columns))
+    ((spoken,),) = set(answer(settings, "spend_by_campaign", "paid_speech_usd"))
+
+    assert told == {
+        ("c1", '["p1","p2","h1"]', usd("0.0024"), usd("0.0024")),
+        ("c2", None, usd("0"), usd("0")),
+        ("c3", '["p1","p2","h1"]', usd("0"), usd("0")),
+    }
+    assert spoken == usd("0.0024")
+    ((requests,),) = {
+        tuple(row)
+        for row in frame(
+            settings,
+            "SELECT parameters ->> 'request_ids' FROM derivations WHERE clip_id = 'c1' AND output_kind = 'speech'",
+        ).itertuples(index=False)
+    }
+    assert requests == '["request-p1","request-p2","request-h1"]'
+
+
+def test_speech_of_a_studio_is_a_draft_wherever_it_is_told_of(settings: Settings) -> None:
+    facts = summer()
+    drafted = replace(facts.speeches[0], is_draft=True)
+    load_campaign(settings, replace(facts, speeches=[drafted, facts.speeches[1]]))
+
+    drafts = frame(settings, "SELECT sha256 FROM artifacts WHERE kind = 'speech' AND is_draft")["sha256"].tolist()
+
+    assert drafts == [drafted.sha256]
+
+
+def test_seconds_saved_are_worth_each_clips_own_price_and_reused_clips_saved_nothing(settings: Settings) -> None:
+    facts, fitted = spring(), {"seconds_mode": "fit", "trimmed_seconds": 0.25, "shaved_seconds": 0.5, "tempo": 1.02}
+    spoken = {"c1": 10.3, "c2": 10.2, "c3": 10.3, "c5": 4.3}  # billed 11, 11, (reused) and 5 as spoken
+    speeches = [
+        replace(each, spoken_seconds=spoken[each.clip_id], **fitted) if each.clip_id in spoken else each
+        for each in facts.speeches
+    ]
+    load_campaign(settings, replace(facts, speeches=speeches))
+
+    columns = ("seconds_mode", "is_draft", "clips", "clips_that_gained", "saved_seconds", "saved_usd", "largest_tempo")
+    ((*told, spoken_seconds, fitted_seconds, trimmed, shaved),) = answer(
+        settings, "seconds_saved", *columns, "spoken_seconds", "fitted_seconds", "trimmed_seconds", "shaved_seconds"
+    )
+
+    assert told == ["fit", False, 3, 2, 2, usd("0.28"), 1.02]  # 9.4 is billed 10, 10.0 is billed 10, 4.2 is billed 5
+    assert [float(each) for each in (spoken_seconds, fitted_seconds, trimmed, shaved)] == [24.8, 23.6, 0.75, 1.5]
+
+
+def test_speech_to_listen_to_names_who_accepted_this_very_audio_and_not_an_older_one(settings: Settings) -> None:
+    heard = {
+        "c1": ("pass", ""), "c2": ("fail", "It says 'fourteen'."), "c3": ("warn", "It is fast."),
+        "c5": ("fail", "It stops for 4 s."),
+    }  # fmt: skip
+    facts = spring()
+    speeches = [
+        replace(each, verdict=heard[each.clip_id][0], findings=(Finding("text", *heard[each.clip_id]),))
+        if each.clip_id in heard
+        else each
+        for each in facts.speeches
+    ]
+    waivers = [
+        Waiver("spring", "c2", "speech-spring-c2", "our own joke", "Ada", NOON),
+        Waiver("spring", "c5", "what c5 said before", "fine then", "Bob", NOON),
+    ]
+    load_campaign(settings, replace(facts, speeches=speeches, waivers=waivers))
+
+    columns = ("clip_id", "verdict", "reasons", "waived_by", "waived_reason")
+
+    assert answer(settings, "speech_to_listen_to", *columns) == [
+        ("c2", "fail", "It says 'fourteen'.", "Ada", "our own joke"),
+        ("c5", "fail", "It stops for 4 s.", None, None),
+        ("c3", "warn", "It is fast.", None, None),
+    ]
 
 
 def test_cost_per_delivered_second_counts_failures_in_and_drafts_apart(both: Settings) -> None:

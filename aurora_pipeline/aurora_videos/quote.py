@@ -19,8 +19,9 @@ from ..script_table.records import SpeechSettings
 from ..settings import Settings
 from ..stage_tables import by_clip, read_rows
 from ..tts_audio import Speech
+from ..tts_audio.ears import unheard_by
 from ..tts_audio.outdated import AS_SHIPPED, changed_since_spoken
-from .approvals import approved_fingerprints
+from .approvals import approved_fingerprints, written_in
 from .changes import changed_inputs
 from .ledger import Ledger, open_ledger
 from .ledger_tables import IN_DOUBT
@@ -29,7 +30,7 @@ from .records import Charge, Video
 from .request import AuroraRequest, sent_image
 from .spending import KINDS, Limits, scopes_of
 from .suitability import Suitability, suitability_of
-from .waivers import standing_waivers
+from .waivers import waived
 
 One = TypeVar("One", bound=Quoted[Any])
 
@@ -58,7 +59,7 @@ class _Quoting:
         self.is_paid = settings.provider == "fal"
         self.needs_approval = self.is_paid and (needs_approval or campaign.approval == "required")
         self.approved: set[str] = set()
-        self.waivers = {each.clip_id: each for each in standing_waivers(self.ledger, campaign.name)}
+        self.waived = waived(self.ledger, campaign.name)
 
     def quote(self, speeches: Sequence[Speech], run_id: str) -> Quote:
         requests = self._requests(speeches)
@@ -74,7 +75,7 @@ class _Quoting:
 
     def _approved(self, requests: Sequence[AuroraRequest]) -> set[str]:
         """The fingerprints that a person said yes to, by command or in scripts.csv."""
-        written = [(each.script.clip_id, each.fingerprint) for each in requests if each.script.approved]
+        written = [written_in(each.script, each.fingerprint) for each in requests if each.script.approved]
         return approved_fingerprints(self.ledger, self.campaign.name, written)
 
     def _requests(self, speeches: Sequence[Speech]) -> list[AuroraRequest]:
@@ -88,11 +89,6 @@ class _Quoting:
             if is_spoken(script, spoken.get(script.clip_id), self.campaign.speech, is_paid=self.is_paid)
         ]
 
-    def _is_spoken(self, script: Script, speech: Speech | None) -> bool:
-        """Paid video is made of bought speech only, never of the studio's stand-in for a paid voice."""
-        is_usable = not (self.is_paid and speech is not None and speech.is_draft)
-        return is_usable and is_spoken(script, speech, self.campaign.speech)
-
     def _bought_before(self) -> dict[str, Charge]:
         """The charge behind each clip's present video: what a changed clip is compared with."""
         videos = read_rows(self.settings, "aurora_videos", self.campaign.name, Video)
@@ -103,14 +99,18 @@ class _Quoting:
     def _clip(self, request: AuroraRequest, charge: Charge | None, before: Charge | None) -> QuotedClip:
         changed = changed_inputs(before, request) if before is not None else ()
         standing, why = standing_of(request, charge, changed)
-        if standing not in MAY_BE_BOUGHT:
-            return QuotedClip(request, self._price_then(request, charge), charge, standing, why)
-        fitness = suitability_of(self.store, self.campaign, request, self.waivers.get(request.script.clip_id))
+        waiver = self.waived.get((request.script.clip_id, request.speech.sha256))
+        if standing not in MAY_BE_BOUGHT and not _is_draft(charge):
+            return QuotedClip(request, self._price_then(request, charge), charge, standing, why, waiver=waiver)
+        fitness = suitability_of(self.store, self.campaign, request, waiver)
+        if unheard := unheard_by(self.settings, self.campaign, request.speech):
+            fitness = fitness.unfit_also(f"nobody has listened to its speech, and {unheard} can: make tts_audio again")
         held, why_held = self._held_back(request, standing, why, fitness)
         is_only_followed = standing == "in doubt" and held in HELD
         held, why_held = (standing, why) if is_only_followed else (held, why_held)
         price = self._price_then(request, charge)
-        clip = QuotedClip(request, price, charge, held, why_held, fitness.warnings, is_only_followed)
+        warnings = fitness.warnings if self.is_paid else fitness.said_of_a_draft
+        clip = QuotedClip(request, price, charge, held, why_held, warnings, is_only_followed, waiver)
         try:
             return replace(clip, price=self._price(request, allow_expired=not self.is_paid))
         except PriceUnknown as unknown:
@@ -144,6 +144,10 @@ class _Quoting:
             edited = "it was changed since scripts.csv said yes; " if script.approved else ""
             return "not approved", f"{edited}run: aurora approve {self.campaign.name} {script.clip_id}"
         return standing, why
+
+
+def _is_draft(charge: Charge | None) -> bool:
+    return charge is not None and charge.provider == "studio"
 
 
 def standing_of(request: Request, charge: Charge | None, changed: Sequence[str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from ..errors import SpendRefused
 from ..price_book import Price, billed_seconds
 from ..script_table import Script
-from .records import Charge
+from .records import Charge, Waiver
 from .request import AuroraRequest
 
 # Room for a provider that pads its video beyond the audio (unknown for Aurora; half a second is half the billing unit).
@@ -102,7 +102,9 @@ class Quoted(Generic[Asked_co]):
 
 @dataclass(frozen=True)
 class QuotedClip(Quoted[AuroraRequest]):
-    """One clip's video: billed by the started second."""
+    """One clip's video: billed by the started second. ``waiver`` is a person's for what was heard in its speech."""
+
+    waiver: Waiver | None = None
 
     @property
     def seconds(self) -> float:

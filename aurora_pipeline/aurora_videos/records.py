@@ -156,6 +156,18 @@ class Charge:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """One person's yes to one clip's audio as it is, with the reason."""
+
+    campaign: str
+    clip_id: str
+    speech_sha256: str
+    reason: str
+    waived_by: str
+    waived_at: datetime
+
+
+@dataclass(frozen=True)
 class StageRun:
     """One execution of one stage for one campaign, from either door (``cli`` or ``dagster``)."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..gear.media_store import MediaStore
 from ..models import Model
 from ..script_table import Campaign
 from .limits import doubts_of, look_at, unfit_for, unfit_portrait
+from .records import Waiver
 from .request import AuroraRequest, SentImage
-from .waivers import Waiver
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,15 @@ class Suitability:
 
     unfit: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def unfit_also(self, sentence: str) -> Suitability:
+        """The same, with one more reason not to be bought."""
+        return replace(self, unfit=(*self.unfit, sentence))
+
+    @property
+    def said_of_a_draft(self) -> tuple[str, ...]:
+        """A draft is made all the same; what would hold the clip back is told while it costs nothing."""
+        return (*(f"Would not be bought as it is: {sentence}" for sentence in self.unfit), *self.warnings)
 
 
 def suitability_of(
@@ -40,7 +49,7 @@ def _heard(campaign: Campaign, request: AuroraRequest, waiver: Waiver | None) ->
     found = tuple(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
     if speech.verdict != "fail" or campaign.speech.listen != "hold":
         return Suitability(warnings=found)
-    if waiver is not None and waiver.speech_sha256 == speech.sha256:
+    if waiver is not None:
         return Suitability(warnings=(*found, f"Waived by {waiver.waived_by}: {waiver.reason}"))
     how = f"or, if it is right: aurora waive {campaign.name} {clip_id} --reason TEXT"
     return Suitability((f"{' '.join(found).removesuffix('.')}; {how}",))

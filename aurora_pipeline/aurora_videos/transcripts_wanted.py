@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import AuroraError
+from ..gear.recognisers.languages import bare_tag
 from ..gear.speech_endpoints import RecogniserModel
 from ..script_table import Campaign, Script, recording_file
 from ..settings import Settings
@@ -40,8 +41,7 @@ def transcripts_wanted(
 
 def expected_seconds(script: Script) -> float:
     """About how long a script takes to say, with its pauses."""
-    language = script.language.replace("_", "-").split("-")[0].lower()
-    return seconds_to_say(script.text, language) + sum(pause.seconds for pause in script.pauses)
+    return seconds_to_say(script.text, bare_tag(script.language)) + sum(pause.seconds for pause in script.pauses)
 
 
 def _request(

@@ -7,30 +7,20 @@ and when, and is never deleted, only withdrawn.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from .ledger_tables import waivers
+from .records import Waiver
 
 if TYPE_CHECKING:
     from .ledger import Ledger
 
 
-@dataclass(frozen=True)
-class Waiver:
-    """One person's yes to one clip's audio as it is, with the reason."""
-
-    campaign: str
-    clip_id: str
-    speech_sha256: str
-    reason: str
-    waived_by: str
-    waived_at: datetime
-
-
+Waived = dict[tuple[str, str], Waiver]  # by clip and by its audio's SHA-256
 _FIELDS = tuple(field.name for field in fields(Waiver))
 
 
@@ -63,6 +53,11 @@ def standing_waivers(ledger: Ledger, campaign: str) -> list[Waiver]:
     """The campaign's waivers that hold, oldest first."""
     with ledger.reading() as db:
         return _standing(db, campaign)
+
+
+def waived(ledger: Ledger, campaign: str) -> Waived:
+    """The same by clip and audio: speech that changes back to what was waived before is waived still."""
+    return {(each.clip_id, each.speech_sha256): each for each in standing_waivers(ledger, campaign)}
 
 
 def _standing(db: sa.Connection, campaign: str) -> list[Waiver]:

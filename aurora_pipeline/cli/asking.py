@@ -8,6 +8,9 @@ import sys
 import click
 
 from ..errors import AuroraError, BadSetting
+from ..gear.fal_answers import plain
+
+LONGEST_NAME = 100
 
 
 def assert_agreed(question: str, *, is_agreed: bool, nobody: AuroraError, declined: AuroraError) -> None:
@@ -22,8 +25,8 @@ def assert_agreed(question: str, *, is_agreed: bool, nobody: AuroraError, declin
 
 def person(by: str | None) -> str:
     """Who decides: the name given, or the login name. Raises `BadSetting` where there is neither."""
-    if by is not None and by.strip():
-        return by.strip()
+    if by is not None and plain(by):
+        return plain(by)[:LONGEST_NAME]
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:

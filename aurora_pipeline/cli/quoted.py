@@ -161,12 +161,16 @@ def quote_json(quote: Quote, speech: SpeechQuote) -> str:
 
 
 def _clip_facts(clip: QuotedClip) -> dict[str, Any]:
-    script = clip.request.script
+    script, speech = clip.request.script, clip.request.speech
     return {
         "clip_id": clip.clip_id,
         "standing": clip.standing,
         "why": clip.why,
         "warnings": clip.warnings,
+        "speech_verdict": speech.verdict,
+        "speech_findings": [finding.sentence for finding in speech.findings],
+        "waived_by": clip.waiver.waived_by if clip.waiver else None,
+        "waived_reason": clip.waiver.reason if clip.waiver else None,
         "model": script.model,
         "resolution": script.resolution,
         "seconds": clip.seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -16,8 +17,9 @@ from rich.text import Text
 
 from ..aurora_videos.ledger import open_ledger
 from ..aurora_videos.render import NOT_BOUGHT
+from ..aurora_videos.waivers import waived
 from ..pipeline import Finished
-from ..said import counted
+from ..said import counted, dollars
 from ..settings import Settings
 from ..stage_tables import STAGES, Failure
 
@@ -96,10 +98,9 @@ def show_finished(finished: Finished, settings: Settings) -> None:
     console = _stdout()
     console.print(_headline(finished), markup=False, highlight=False)
     console.print(_clips(finished))
-    for failure in finished.failures:
-        console.print(f"{failure.clip_id} ({failure.stage}): {failure.sentence}", markup=False, highlight=False)
-    for line in _money(finished, settings):
-        console.print(line, markup=False, highlight=False)
+    told = [f"{failure.clip_id} ({failure.stage}): {failure.sentence}" for failure in finished.failures]
+    for line in (*told, *_heard(finished, settings), *_money(finished, settings)):
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
     places = {
         "videos": settings.stage_folder("deliverables") / finished.campaign.name,
         "report": finished.published.report,
@@ -153,18 +154,45 @@ def _clips(finished: Finished) -> Table:
     return table
 
 
+def _heard(finished: Finished, settings: Settings) -> Iterator[str]:
+    """What the ear doubts of clips that were made, one line each; those that were not are told of as failures."""
+    name, missing = finished.campaign.name, {failure.clip_id for failure in finished.failures}
+    accepted = waived(open_ledger(settings.ledger), name)
+    for speech in finished.speech.rows:
+        if speech.verdict == "pass" or speech.clip_id in missing:
+            continue
+        found = " ".join(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
+        line = f"{speech.clip_id} (speech: {speech.verdict}): {found}"
+        if speech.verdict == "fail" and (waiver := accepted.get((speech.clip_id, speech.sha256))):
+            line += f" Waived by {waiver.waived_by}: {waiver.reason}"
+        elif speech.verdict == "fail" and finished.campaign.speech.listen == "hold":
+            line += f" Not bought as it is; if it is right: aurora waive {name} {speech.clip_id} --reason TEXT"
+        yield line
+    unheard = Counter(each.recogniser.partition(": ")[2] for each in finished.speech.rows if each.is_unheard)
+    for why, clips in unheard.items():
+        yield f"Nobody compared what is heard of {counted(clips, 'clip')} with what is written: {why}."
+
+
 def _money(finished: Finished, settings: Settings) -> Iterator[str]:
     drafts = [video for video in finished.videos.rows if video.is_draft]
     if drafts:
         seconds, usd = sum(video.billed_seconds for video in drafts), sum((v.usd for v in drafts), Decimal(0))
         yield (
             f"\nDrafts from the local studio: $0.00 paid. At fal's price their {seconds} billed seconds would cost "
-            f"${usd:.2f}."
+            f"${usd:.2f}{_drafted_speech(finished, settings)}."
         )
     budget = open_ledger(settings.ledger).spending("fal", "campaign", finished.campaign.name)
     if settings.provider == "fal" or budget.taken_usd:
         held = f" ${budget.reserved_usd:.2f} is held for what is not settled." if budget.reserved_usd else ""
         yield f"\nBilled by fal for this campaign so far: ${budget.settled_usd:.2f}.{held}"
+
+
+def _drafted_speech(finished: Finished, settings: Settings) -> str:
+    """``, and their speech $0.01``; empty where no voice of them is paid."""
+    ids = {charge_id for speech in finished.speech.rows if speech.is_draft for charge_id in speech.charge_ids}
+    charges = open_ledger(settings.ledger).charges(charge_ids=sorted(ids)) if ids else []
+    usd = sum((charge.billed_usd or Decimal(0) for charge in charges), Decimal(0))
+    return f", and their speech {dollars(usd)}" if charges else ""
 
 
 def _near(place: Path) -> str:

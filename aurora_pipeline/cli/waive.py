@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+LONGEST_REASON = 500
+
 
 @click.command()
 @click.argument("campaign")
@@ -19,6 +21,7 @@ def waive(
 
     A waiver is of that very audio: speech that is made anew must be heard, and waived, anew.
     """
+    from ..gear.fal_answers import plain
     from .asking import person
     from .waiving import list_waivers, take_back, waive_clips
 
@@ -30,6 +33,6 @@ def waive(
     if is_withdrawn:
         take_back(campaign, clips, by=person(by))
         return
-    if not (reason or "").strip():
+    if not (why := plain(reason or "")):
         raise click.UsageError("Say why: add --reason TEXT.")
-    waive_clips(campaign, clips, reason=" ".join((reason or "").split())[:500], by=person(by))
+    waive_clips(campaign, clips, reason=why[:LONGEST_REASON], by=person(by))

@@ -71,7 +71,8 @@ class SpeechEndpoint:
     def _counted(self, count: Decimal, kind: str) -> Decimal:
         exact = count / UNITS[kind][self.unit]
         if self.unit_rule == "exact":
-            return round(exact, UNIT_DIGITS)
+            rounded = round(exact, UNIT_DIGITS)
+            return exact if exact == rounded else rounded  # as short as it can be told
         return Decimal(math.ceil(exact)) if self.unit_rule == "rounded_up" else Decimal(max(1, math.floor(exact)))
 
 

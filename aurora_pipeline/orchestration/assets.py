@@ -5,7 +5,6 @@ manager (stages hand over Parquet and media by themselves) and no retry policy (
 and a run started again makes only what is missing).
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -109,15 +108,14 @@ def tts_audio(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora
             context, aurora, table, needs="script_table", cost=KEPT if quote.clips else NOTHING_SPENT
         )
     columns = ("clip_id", "seconds", "voice", "language", "engine", "verdict", "text")
-    verdicts = Counter(row.verdict for row in table.rows)
-    facts = show.counts(table) | {
-        "seconds": round(sum(row.seconds for row in table.rows), 3),
-        "seconds_taken_away": round(sum(max(row.spoken_seconds - row.seconds, 0) for row in table.rows), 3),
-        "heard": ", ".join(
-            f"{verdicts[verdict]} {verdict}" for verdict in ("pass", "warn", "fail") if verdicts[verdict]
-        ),
-        "preview": show.table_of(table.rows, columns),
-    }
+    facts = (
+        show.counts(table)
+        | show.fitted(table.rows)
+        | show.heard(table.rows)
+        | {
+            "preview": show.table_of(table.rows, columns),
+        }
+    )
     return dg.MaterializeResult(metadata=facts, data_version=show.data_version(row.sha256 for row in table.rows))
 
 

@@ -30,6 +30,7 @@ from .resources import Aurora, max_usd_of
 
 if TYPE_CHECKING:
     from ..aurora_videos.quoted import Quote
+    from ..aurora_videos.records import Waiver
 
 
 def _check(
@@ -65,18 +66,23 @@ def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePa
     """Every script was spoken, can be heard and says its text; what fails is not bought unless a person waives it."""
     job = aurora.job_of_check(context)
     speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-    waived = aurora.waived(job.settings, job.campaign)
-    unspoken = [*read_failures(job.settings, "tts_audio", job.campaign)]
-    failed = [_heard(each) for each in speeches if each.verdict == "fail" and each.sha256 not in waived]
-    doubtful = [_heard(each) for each in speeches if each.findings and _heard(each) not in failed]
-    listeners = "; ".join(sorted({speech.recogniser for speech in speeches if speech.recogniser})) or "nobody"
-    facts = {"words_compared_by": listeners}
-    fine = f"{counted(len(speeches), 'clip')} can be heard."
-    return _verdict(unspoken + failed or doubtful, fine, facts, is_warning=not unspoken + failed)
+    waived, facts = aurora.waived(job.settings, job.campaign), show.heard(speeches)
+    holds = aurora.read_campaign(job.settings, job.campaign).speech.listen == "hold"
+    failed: list[Failure] = list(read_failures(job.settings, "tts_audio", job.campaign))
+    doubtful: list[Failure] = []
+    for speech in speeches:
+        waiver = waived.get((speech.clip_id, speech.sha256))
+        is_held = speech.verdict == "fail" and holds and waiver is None
+        if speech.findings:
+            (failed if is_held else doubtful).append(_heard(speech, waiver))
+    told = f"Words were compared by {facts['words_compared_by']}."
+    fine = f"{counted(len(speeches), 'clip')} can be heard. {told}"
+    return _verdict(failed + doubtful, fine, facts, is_warning=not failed, ending=told)
 
 
-def _heard(speech: Speech) -> Failure:
+def _heard(speech: Speech, waiver: "Waiver | None") -> Failure:
     said = " ".join(finding.sentence for finding in speech.findings)
+    said += f" Waived by {waiver.waived_by}: {waiver.reason}" if waiver and speech.verdict == "fail" else ""
     return _failure(speech.campaign, speech.clip_id, "tts_audio", f"({speech.verdict}): {said}")
 
 
@@ -217,12 +223,13 @@ def _failure(campaign: str, clip_id: str, stage: str, sentence: str) -> Failure:
 
 
 def _verdict(
-    wrong: Sequence[Failure], fine: str, facts: dict[str, Any], *, is_warning: bool = False
+    wrong: Sequence[Failure], fine: str, facts: dict[str, Any], *, is_warning: bool = False, ending: str = ""
 ) -> dg.AssetCheckResult:
-    """Green with ``fine``, or red naming the first clips and listing all in a table."""
+    """Green with ``fine``, or red naming the first clips and listing all in a table, and ``ending``."""
     if not wrong:
         return show.check_result(fine, passed=True, metadata=facts)
     named = "; ".join(f"{failure.clip_id} {failure.sentence}" for failure in wrong[:3])
     more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     facts = facts | {"wrong": len(wrong), "clips": show.failures_table(wrong)}
-    return show.check_result(scrub(named + more), passed=False, is_warning=is_warning, metadata=facts)
+    named += f"{more}. {ending}" if ending else more
+    return show.check_result(scrub(named), passed=False, is_warning=is_warning, metadata=facts)

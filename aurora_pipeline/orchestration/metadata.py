@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ..errors import BadInput, Problem
+from ..price_book import billed_seconds
 from ..settings import Settings
 from ..stage_tables import Failure, StageTable
+from ..tts_audio import Speech
 
 if TYPE_CHECKING:
     from ..aurora_videos.quoted import Quote
@@ -78,6 +81,29 @@ def counts(table: StageTable[Any]) -> dict[str, Any]:
         "failed": len(table.failures),
     }
     return found | ({"failures": failures_table(table.failures)} if table.failures else {})
+
+
+def fitted(speeches: Sequence[Speech]) -> dict[str, Any]:
+    """Seconds as they will be sent, what fitting took away, and how many billed seconds fewer that makes."""
+    whole = [(speech.spoken_seconds or speech.seconds, speech.seconds) for speech in speeches]
+    return {
+        "seconds": round(sum(after for _, after in whole), 3),
+        "seconds_taken_away": round(sum(before - after for before, after in whole), 3),
+        "billed_seconds_saved": sum(billed_seconds(before) - billed_seconds(after) for before, after in whole),
+    }
+
+
+def heard(speeches: Sequence[Speech]) -> dict[str, Any]:
+    """How many clips pass, warn and fail the ear, and who compared their words: nobody, and why, is said too."""
+    verdicts = Counter(speech.verdict for speech in speeches)
+    listeners = sorted({_listener(speech.recogniser) for speech in speeches})
+    counts = {f"heard_{verdict}": verdicts[verdict] for verdict in ("pass", "warn", "fail")}
+    return {**counts, "words_compared_by": "; ".join(listeners) or "nobody"}
+
+
+def _listener(recogniser: str) -> str:
+    name, _, why = recogniser.partition(": ")
+    return f"nobody ({why})" if name == "none" else recogniser or "nobody"
 
 
 def money(label: str, usd: Decimal) -> dict[str, Any]:

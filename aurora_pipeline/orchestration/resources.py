@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..aurora_videos.quoted import Quote
     from ..aurora_videos.reconcile import Reconciled
     from ..aurora_videos.speech_quote import SpeechQuote
+    from ..aurora_videos.waivers import Waived
 
 
 class Stages(Protocol):
@@ -70,11 +71,11 @@ def _affordable(settings: Settings, quote: Any) -> Any:
     return affordable(settings, quote)
 
 
-def _waived(settings: Settings, campaign: str) -> frozenset[str]:
+def _waived(settings: Settings, campaign: str) -> "Waived":
     from ..aurora_videos.ledger import open_ledger
-    from ..aurora_videos.waivers import standing_waivers
+    from ..aurora_videos.waivers import waived
 
-    return frozenset(each.speech_sha256 for each in standing_waivers(open_ledger(settings.ledger), campaign))
+    return waived(open_ledger(settings.ledger), campaign)
 
 
 def _why_stopped(settings: Settings) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ class Aurora:
     has_approvals: Callable[[Settings, str], bool] = _has_approvals
     affordable: Callable[[Settings, Any], Any] = _affordable  # a quote of either kind, as it may be carried out
     why_stopped: Callable[[Settings], tuple[str, ...]] = _why_stopped
-    waived: Callable[[Settings, str], frozenset[str]] = _waived
+    waived: Callable[[Settings, str], "Waived"] = _waived
 
     def job(self, context: dg.AssetExecutionContext, *, max_usd: float | None = None) -> Job:
         """This asset step as the core's `Job`. Raises `BadSetting` for a ``max_usd`` that is no amount."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 from ..errors import BadSetting
 from ..gear import recognisers
 from ..gear.recognisers import NOT_INSTALLED, Nobody, Recogniser
+from ..gear.recognisers.languages import bare_tag
 from ..gear.speech_endpoints import RecogniserModel
+from ..script_table.records import Campaign
 from ..settings import Settings
 from ..speech_models import read_speech_models
+from .records import Speech
 
 CHOICES = ("auto", "whisper", "off")
 
@@ -48,3 +51,20 @@ def paid_listener(settings: Settings) -> RecogniserModel | None:
         known = ", ".join([*CHOICES, *(row.name for row in table.recognisers)])
         raise BadSetting(f"AURORA_LISTENER is '{settings.listener}'; use one of: {known}. Nothing was spent.")
     return named if settings.provider == "fal" else None
+
+
+def unheard_by(settings: Settings, campaign: Campaign, speech: Speech) -> str:
+    """Who would listen to this speech now although nobody has, or only another did who is free; empty when all is well.
+
+    Stages run alone and on different days: speech may come from a machine without the recogniser, or from before a
+    paid one was asked for.
+    """
+    if campaign.speech.listen == "off" or not speech.text:
+        return ""
+    if (paid := paid_listener(settings)) is not None:
+        is_heard = speech.recogniser == f"{paid.name} {paid.endpoint}" or not paid.speaks(speech.language)
+        return "" if is_heard else paid.name
+    ear = recogniser_of(settings)
+    if isinstance(ear, Nobody) or not speech.is_unheard or bare_tag(speech.language) not in ear.languages:
+        return ""
+    return ear.name

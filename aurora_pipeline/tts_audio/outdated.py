@@ -5,6 +5,7 @@ Stages run alone and on different days, and their rows meet by ``clip_id`` only.
 
 from __future__ import annotations
 
+from ..gear.recognisers.languages import bare_tag
 from ..script_table.records import Script, SpeechSettings
 from .records import Speech
 from .saying import saying_of
@@ -37,8 +38,4 @@ def changed_since_spoken(
 
 def _is_same_language(asked: str, spoken: str) -> bool:
     """``en`` or nothing asks for no more than ``en-US`` gives; the dialect is the voice's."""
-    return not asked.strip() or _primary(asked) == _primary(spoken)
-
-
-def _primary(tag: str) -> str:
-    return tag.strip().replace("_", "-").split("-")[0].lower()
+    return not asked.strip() or bare_tag(asked) == bare_tag(spoken)

@@ -106,6 +106,11 @@ class Speech:
     voice_sha256: str = ""
 
     @property
+    def is_unheard(self) -> bool:
+        """True when nobody compared it with its text; `recogniser` says why."""
+        return self.recogniser.startswith("none: ")
+
+    @property
     def why_it_failed(self) -> str:
         """What listening holds against it, in sentences; empty when nothing does."""
         return " ".join(finding.sentence for finding in self.findings if finding.verdict == "fail")

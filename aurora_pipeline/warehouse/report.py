@@ -20,7 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..aurora_videos.records import Video
+from ..aurora_videos.records import Video, Waiver
 from ..deliverables.records import Deliverable, Quality
 from ..script_table.records import Script
 from ..settings import Settings
@@ -67,6 +67,19 @@ class ClipCard:
     src: str | None
     poster: str | None
     captions: str | None
+    speech: Speech | None
+    waiver: Waiver | None
+
+    @property
+    def heard(self) -> str:
+        """What listening held against the speech, in sentences; empty when nothing."""
+        return " ".join(finding.sentence for finding in self.speech.findings) if self.speech else ""
+
+    @property
+    def is_of_its_video(self) -> bool:
+        """True where a bought video was made of the very speech that is told of; False before one is."""
+        video, speech = self.video, self.speech
+        return video is not None and speech is not None and not video.is_draft and video.speech_sha256 == speech.sha256
 
     @property
     def badge(self) -> str:
@@ -152,18 +165,20 @@ def _cards(facts: CampaignFacts, renditions: dict[str, list[Rendition]], *, is_e
     statuses = clip_statuses(facts)
     for script in facts.campaign.scripts:
         mine = renditions.get(script.clip_id, [])
-        player = _smallest(mine)
+        player, speech = _smallest(mine), spoken.get(script.clip_id)
         yield ClipCard(
             script=script,
             **statuses[script.clip_id],
             video=videos.get(script.clip_id),
             quality=quality.get(script.clip_id),
-            seconds=_clip_seconds(mine, spoken.get(script.clip_id)),
+            seconds=_clip_seconds(mine, speech),
             renditions=tuple(mine),
             player=player,
             src=_source(player, is_embedded=is_embedded),
             poster=_poster(mine),
-            captions=_captions(spoken.get(script.clip_id)),
+            captions=_captions(speech),
+            speech=speech,
+            waiver=facts.waiver_of(speech) if speech else None,
         )
 
 

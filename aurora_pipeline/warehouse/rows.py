@@ -39,7 +39,7 @@ def table_rows(settings: Settings, facts: CampaignFacts) -> dict[str, list[Row]]
         "charges": charge_rows(facts.charges),
         "artifacts": _artifacts(settings, facts),
         "derivations": _derivations(facts),
-        "speech": [_speech(speech) for speech in facts.speeches],
+        "speech": [_speech(facts, speech) for speech in facts.speeches],
         "videos": _videos(facts),
         "deliverables": _deliverables(facts),
         "quality": [_plain(quality, _PIXELS) for quality in facts.quality],
@@ -67,15 +67,27 @@ def _text_sha256(text: str) -> str:
 
 
 # ---- what was spoken
-def _speech(speech: Speech) -> Row:
+def _speech(facts: CampaignFacts, speech: Speech) -> Row:
+    waiver, billed = facts.waiver_of(speech), [each for each in facts.charges_of(speech) if _is_own(each, speech)]
     saved = billed_seconds(speech.spoken_seconds) - billed_seconds(speech.seconds) if speech.spoken_seconds else 0
     row = _plain(speech, {"sample_rate": "sample_rate_hz"}) | {
         "words": len(speech.words),
         "saved_seconds": saved,
         "reasons": " ".join(finding.sentence for finding in speech.findings) or None,
         "words_that_differ": ", ".join(speech.words_that_differ) or None,
+        "waived_by": waiver.waived_by if waiver else None,
+        "waived_reason": waiver.reason if waiver else None,
+        "charge_ids": json.dumps(speech.charge_ids),
+        "transcript_charge_id": speech.transcript_charge_id or None,
+        "billed_usd": sum((each.billed_usd or Decimal(0) for each in billed), Decimal(0)),
+        "paid_usd": sum((_paid(each.provider, each.billed_usd) for each in billed), Decimal(0)),
     }
-    return {name: value for name, value in row.items() if name not in ("findings", "charge_ids")}
+    return {name: value for name, value in row.items() if name != "findings"}
+
+
+def _is_own(charge: Charge, speech: Speech) -> bool:
+    """False where another clip had bought it: that one paid."""
+    return (charge.campaign, charge.clip_id) == (speech.campaign, speech.clip_id)
 
 
 # ---- what was asked for
@@ -220,7 +232,8 @@ def _inputs(facts: CampaignFacts) -> Iterable[Row]:
 def _stored(settings: Settings, facts: CampaignFacts) -> Iterable[Row]:
     store = MediaStore(settings.media)
     for speech in facts.speeches:
-        yield _artifact(speech.sha256, "speech", seconds=speech.seconds, **_place(settings, store, speech.sha256))
+        place = _place(settings, store, speech.sha256)
+        yield _artifact(speech.sha256, "speech", seconds=speech.seconds, is_draft=speech.is_draft, **place)
     for video in facts.videos:
         place = _place(settings, store, video.sha256)
         yield _artifact(video.sha256, "video", seconds=video.seconds, is_draft=video.is_draft, **place)
@@ -272,10 +285,23 @@ def _edge(made: Any, output_kind: str, source: tuple[str, str], **how: Any) -> R
 def _spoken(facts: CampaignFacts) -> Iterable[Row]:
     names = ("voice", "language", "engine", "engine_version", "said", "seconds_mode", "trimmed_seconds")
     for speech in facts.speeches:
-        how = {name: getattr(speech, name) for name in (*names, "shaved_seconds", "tempo")}
+        how = {name: getattr(speech, name) for name in (*names, "shaved_seconds", "tempo")} | _bought(facts, speech)
         yield _edge(speech, "speech", (_text_sha256(speech.text), "script"), **how)
         if speech.recording_sha256:
             yield _edge(speech, "speech", (speech.recording_sha256, "recording"), **how)
+
+
+def _bought(facts: CampaignFacts, speech: Speech) -> Row:
+    """By which purchases it came; nothing for speech that was free."""
+    charges = facts.charges_of(speech)
+    if not charges:
+        return {}
+    return {
+        "charge_ids": [each.charge_id for each in charges],
+        "request_ids": [each.request_id for each in charges],
+        "provider": charges[0].provider,
+        "is_draft": speech.is_draft,
+    }
 
 
 def _rendered(facts: CampaignFacts) -> Iterable[Row]:

@@ -12,3 +12,8 @@ WHISPER_LANGUAGES = frozenset(_WHISPER.split())
 # Where its transcripts are good enough to be held against a clip: measured on our own good clips (README, "Listening").
 # Elsewhere a difference only warns, unless next to nothing of the script is in the sound.
 STRONG_LANGUAGES = frozenset({"en", "de", "es", "fr", "it"})
+
+
+def bare_tag(language: str) -> str:
+    """``en_US`` -> ``en``."""
+    return language.strip().replace("_", "-").split("-")[0].lower()

@@ -27,6 +27,8 @@ SELECT
     unnest($is_draft::BOOLEAN[]) AS is_draft,
     unnest($verdict::VARCHAR[]) AS verdict,
     unnest($reasons::VARCHAR[]) AS reasons,
+    unnest($waived_by::VARCHAR[]) AS waived_by,
+    unnest($waived_reason::VARCHAR[]) AS waived_reason,
     unnest($recogniser::VARCHAR[]) AS recogniser,
     unnest($transcript::VARCHAR[]) AS transcript,
     unnest($word_error::DOUBLE[]) AS word_error,
@@ -37,4 +39,9 @@ SELECT
     unnest($trailing_seconds::DOUBLE[]) AS trailing_seconds,
     unnest($longest_pause_seconds::DOUBLE[]) AS longest_pause_seconds,
     unnest($words_per_minute::DOUBLE[]) AS words_per_minute,
-    unnest($language_heard::VARCHAR[]) AS language_heard
+    unnest($language_heard::VARCHAR[]) AS language_heard,
+    unnest($voice_sha256::VARCHAR[]) AS voice_sha256,
+    unnest($charge_ids::JSON[]) AS charge_ids,
+    unnest($transcript_charge_id::VARCHAR[]) AS transcript_charge_id,
+    unnest($billed_usd::DECIMAL(18, 6)[]) AS billed_usd,
+    unnest($paid_usd::DECIMAL(18, 6)[]) AS paid_usd

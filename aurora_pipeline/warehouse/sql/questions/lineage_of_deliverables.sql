@@ -1,5 +1,5 @@
 -- Where does each finished file come from, what does it really say, and what did its clip cost?
--- One row per deliverable. US dollars of the whole clip, repeated on each of its files: do not add them up.
+-- One row per deliverable. US dollars of the clip's video, and of speaking and hearing it, repeated on each of its files: do not add them up.
 WITH rendered AS (
     SELECT
         campaign,
@@ -47,7 +47,8 @@ spoken AS (
         derivations.output_sha256 AS speech_sha256,
         string_agg(DISTINCT artifacts.written, ' / ') AS text,
         max(derivations.parameters ->> 'voice') AS voice,
-        max(derivations.parameters ->> 'language') AS language
+        max(derivations.parameters ->> 'language') AS language,
+        max((derivations.parameters -> 'charge_ids')::VARCHAR) AS speech_charge_ids
     FROM derivations
     LEFT JOIN artifacts
         ON
@@ -78,6 +79,9 @@ SELECT
     charges.state AS charge_state,
     sources.billed_usd,
     sources.paid_usd,
+    spoken.speech_charge_ids,
+    speech.billed_usd AS speech_billed_usd,
+    speech.paid_usd AS speech_paid_usd,
     sources.sha256,
     sources.video_sha256,
     sources.speech_sha256,
@@ -87,5 +91,10 @@ LEFT JOIN spoken USING (campaign, clip_id, speech_sha256)
 LEFT JOIN (FROM artifacts WHERE kind = 'portrait') AS portraits
     ON sources.campaign = portraits.campaign AND sources.portrait_sha256 = portraits.sha256
 LEFT JOIN clips ON sources.campaign = clips.campaign AND sources.clip_id = clips.clip_id
+LEFT JOIN speech
+    ON
+        sources.campaign = speech.campaign
+        AND sources.clip_id = speech.clip_id
+        AND sources.speech_sha256 = speech.sha256
 LEFT JOIN charges ON sources.charge_id = charges.charge_id
 ORDER BY sources.file

@@ -1,4 +1,4 @@
--- Which speech does not say what its script says, and what was held back because of it?
+-- Which speech does not say what its script says, and who accepted it all the same?
 -- One row per clip whose speech was heard to warn or fail; failures first, then by campaign and line. Seconds and the share of words not heard.
 SELECT
     campaign,
@@ -6,6 +6,8 @@ SELECT
     clips.line AS script_line,
     speech.verdict,
     speech.reasons,
+    speech.waived_by,
+    speech.waived_reason,
     speech.words_that_differ,
     speech.word_error,
     speech.voice,

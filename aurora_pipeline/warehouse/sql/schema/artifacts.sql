@@ -8,6 +8,6 @@ CREATE TABLE artifacts (
     seconds DOUBLE,  -- length, seconds; NULL when it has none
     file VARCHAR,  -- where it was put, relative to the output folder: a newer file of the clip takes the same name; NULL for inputs that lie elsewhere
     written VARCHAR,  -- what people wrote: the text of a script, the name a portrait first had in scripts.csv; NULL otherwise
-    is_draft BOOLEAN NOT NULL,  -- true for a studio video and for what was made of it
+    is_draft BOOLEAN NOT NULL,  -- true for what the local studio made in a paid one's place, and for what was made of its video
     PRIMARY KEY (campaign, sha256, kind)
 );

@@ -8,6 +8,6 @@ CREATE TABLE derivations (
     input_sha256 VARCHAR NOT NULL,  -- hash of what it was made from
     input_kind VARCHAR NOT NULL,  -- kind of what it was made from, as in artifacts
     activity VARCHAR NOT NULL,  -- stage that made it: tts_audio, aurora_videos or deliverables
-    parameters JSON NOT NULL,  -- how: voice and engine, or request_id, portrait and Aurora's inputs, or the rendition's shape
+    parameters JSON NOT NULL,  -- how: voice and engine (and charge_ids where it was bought), or request_id, portrait and Aurora's inputs, or the rendition's shape
     PRIMARY KEY (campaign, clip_id, output_sha256, output_kind, input_sha256, input_kind)
 );

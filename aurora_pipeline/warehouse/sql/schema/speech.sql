@@ -25,6 +25,8 @@ CREATE TABLE speech (
     is_draft BOOLEAN NOT NULL,  -- true where the local studio stood in for a paid voice
     verdict VARCHAR NOT NULL,  -- pass, warn or fail, heard before anything is bought for it
     reasons VARCHAR,  -- what was heard to be wrong, in sentences; NULL when nothing was
+    waived_by VARCHAR,  -- person who accepted this very audio although it failed; NULL when nobody did
+    waived_reason VARCHAR,  -- why, in that person's words; NULL when nobody did
     recogniser VARCHAR NOT NULL,  -- who compared it with its text, or none: and why
     transcript VARCHAR NOT NULL,  -- what the recogniser heard
     word_error DOUBLE,  -- share of the text's words that were not heard, 0 to 1; NULL when nobody compared
@@ -36,5 +38,10 @@ CREATE TABLE speech (
     longest_pause_seconds DOUBLE,  -- longest silence between two sounds, seconds
     words_per_minute DOUBLE,  -- pace, words a minute
     language_heard VARCHAR NOT NULL,  -- language the recogniser heard; empty when it was not asked
+    voice_sha256 VARCHAR NOT NULL,  -- what a voice of the home's own table was made of; empty for a shipped one
+    charge_ids JSON NOT NULL,  -- purchases of its parts, in their order, as in charges; empty where nothing was bought
+    transcript_charge_id VARCHAR,  -- purchase of hearing it, as in charges; NULL where that was free
+    billed_usd DECIMAL(18, 6) NOT NULL,  -- bill of speaking and hearing it, US dollars; 0 where it was free, or another clip had bought it
+    paid_usd DECIMAL(18, 6) NOT NULL,  -- the same, of what was really paid; 0 for drafts
     PRIMARY KEY (campaign, clip_id)
 );
