@@ -1,4 +1,5 @@
-"""A slice of the fault table: every third named cell and ten random kill -9, against a real studio."""
+"""A slice of the fault table: every third named cell, some of them of bought speech, and ten random kill -9, against a
+real studio."""
 
 import json
 import subprocess
@@ -53,14 +54,25 @@ def test_what_cannot_be_decided_is_held_and_counted(table):
 
 
 def test_double_billing_shows_when_a_guard_is_taken_out(table):
-    assert [row["account"]["double_billed"] > 0 for row in _cells(table, bites=True)] == [True, True]
+    bites = [(row["cell"]["buys"], row["account"]["double_billed"] > 0) for row in _cells(table, bites=True)]
+    assert bites == [("video", True), ("video", True), ("speech", True)]
 
 
-def test_workers_killed_at_random_moments_buy_nothing_twice_and_lose_nothing(table):
-    (ordeal,) = table["ordeals"]
+def test_bought_speech_is_tried_by_faults_and_by_kills_too(table):
+    speech = [row for row in _cells(table, bites=False) if row["cell"]["buys"] != "video"]
+
+    assert len(speech) >= 4
+    assert any(row["cell"]["kills"] for row in speech)
+    assert any(row["cell"]["faults"] for row in speech)
+    assert sum(row["account"]["delivered"] for row in speech) >= 3 * len(speech) - 3
+
+
+@pytest.mark.parametrize(("buys", "kills"), [("video", 10), ("both", 4)])
+def test_workers_killed_at_random_moments_buy_nothing_twice_and_lose_nothing(table, buys, kills):
+    (ordeal,) = [ordeal for ordeal in table["ordeals"] if ordeal["buys"] == buys]
     books = ordeal["account"]
 
-    assert ordeal["kills"] >= 10
+    assert ordeal["kills"] >= kills
     assert (books["double_billed"], books["lost"], books["corrupt"]) == (0, 0, 0)
     assert books["delivered"] + books["quarantined"] == books["clips"]
     assert Decimal(books["apart_usd"]) == 0

@@ -330,6 +330,16 @@ def test_an_instant_voice_is_a_real_wav_marked_as_a_draft_and_costs_the_same(qui
     assert TURBO.words(response.json(), TEXT) is not None
 
 
+def test_two_texts_of_an_instant_voice_are_two_sounds_of_which_each_is_always_the_same(quick: Running) -> None:
+    one, two, again = (
+        sound(quick, answered(quick, TURBO.endpoint, {**asked(TURBO), TURBO.input: text}).json())
+        for text in ("Ten past two.", "Two past ten.", "Ten past two.")
+    )
+
+    assert len(one) == len(two)
+    assert one == again != two
+
+
 # ---- faults
 @pytest.fixture
 def broken(quick: Running) -> Any:

@@ -65,7 +65,10 @@ def speak(asked: AskedToSpeak, bench: Path, stop: threading.Event) -> SpokenSoun
 
 
 def speak_at_once(asked: AskedToSpeak, bench: Path) -> SpokenSound:
-    """A real WAV of a quiet tone, about as long as the text takes: for load tests. It says nothing."""
+    """A real WAV of a quiet tone, about as long as the text takes: for load tests. It says nothing.
+
+    The tone is the text's own, so that two texts are two sounds: their videos are never taken for one.
+    """
     words = asked.text.split()
     seconds = min(LONGEST_INSTANT_SECONDS, max(0.5, SECONDS_A_WORD * len(words)))
     each = seconds / len(words)
@@ -73,7 +76,7 @@ def speak_at_once(asked: AskedToSpeak, bench: Path) -> SpokenSound:
         TimedWord(word, round(index * each, 3), round((index + 0.8) * each, 3)) for index, word in enumerate(words)
     )
     file = bench / "output.wav"
-    file.write_bytes(_tone(seconds))
+    file.write_bytes(_tone(seconds, _hertz(asked.text)))
     return _sound(file, "wav", seconds, asked.language or ENGLISH, times)
 
 
@@ -149,12 +152,17 @@ def _write_wav(file: Path, samples: NDArray[np.float32], rate: int) -> None:
         sound.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
-def _tone(seconds: float) -> bytes:
+def _hertz(text: str) -> float:
+    """From 200 up to 400, in steps that no ear hears and every file shows."""
+    return 200 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32 * 200
+
+
+def _tone(seconds: float, hertz: float) -> bytes:
     """A WAV with the DRAFT comment (a LIST chunk of INFO), written without any encoder."""
     import numpy as np
 
     times = np.arange(round(seconds * INSTANT_RATE)) / INSTANT_RATE
-    sound = (np.sin(2 * np.pi * 220 * times) * 1600).astype("<i2").tobytes()
+    sound = (np.sin(2 * np.pi * hertz * times) * 1600).astype("<i2").tobytes()
     comment = COMMENT.encode() + b"\0" * (2 - len(COMMENT) % 2)
     info = b"INFO" + b"ICMT" + struct.pack("<I", len(comment)) + comment
     shape = struct.pack("<HHIIHH", 1, 1, INSTANT_RATE, INSTANT_RATE * 2, 2, 16)

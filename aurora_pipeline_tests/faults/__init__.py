@@ -3,11 +3,11 @@
 A studio process stands in for fal and is broken on purpose (``--scenario``); worker processes buy a campaign from it
 through the real fal-client and are killed; afterwards the studio's own billing events are laid beside the ledger.
 
-    homes       a campaign whose speech is made already, so that a worker has nothing to do but buy
+    homes       a campaign whose speech is made already, or to be bought, so that a worker only buys
     studio      the studio process: started, broken, healed, restarted, asked for its bills
     workers     one worker process: ours, or the plain subscribe loop beside which ours is judged
     boundaries  the named moments of a purchase at which a worker is killed or frozen
-    cells       fault x point, as data
+    cells       fault x point, as data; speech_cells the same where the voice is bought too
     matrix      runs one cell until everything that can be delivered is delivered
     accounting  billed by the studio, charged in the ledger, delivered; doubled, lost, over budget
     kills       random kill -9 on several workers of one ledger

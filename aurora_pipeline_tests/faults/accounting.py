@@ -1,7 +1,7 @@
 """What became of a campaign: the studio's bills beside the ledger's charges and the files that are really there.
 
-The studio says which clip a request was for (the sha256 of the speech it was sent) and what it billed; the ledger is
-not asked about either. So a purchase that the ledger never heard of is seen too.
+The studio says what a request was for (the speech, or the text to be said, that it was sent) and what it billed; the
+ledger is not asked about either. So a purchase that the ledger never heard of is seen too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aurora_pipeline.aurora_videos.reconcile.kept import kept
 from aurora_pipeline.aurora_videos.records import Charge
 from aurora_pipeline.gear.media_store import MediaStore
 
-from .homes import Home
+from .homes import SPEECH, Home
 from .studio import Listed, StudioProcess
 from .workers import naive_file
 
@@ -31,8 +31,9 @@ ZERO = Decimal(0)
 class Account:
     """One workload's books. Amounts are US dollars of the studio's play money.
 
-    ``lost`` clips were billed and are neither delivered nor held; ``double_billed`` counts bills beyond the first of
-    a clip; ``quarantined`` clips are held for a person or a later look, with ``quarantined_usd`` reserved for them.
+    A clip is one thing that is to be bought: a video, or one clip's speech. ``lost`` clips were billed and are neither
+    delivered nor held; ``double_billed`` counts bills beyond the first of a clip; ``quarantined`` clips are held for a
+    person or a later look, with ``quarantined_usd`` reserved for them.
     ``apart_usd`` is the ledger's settled money less the studio's bills for the same requests.
     """
 
@@ -62,7 +63,7 @@ def account(homes: Sequence[Home], studio: StudioProcess, *, since: datetime) ->
     """The books of campaigns that share one ledger, once the studio has nothing left to do."""
     studio.wait_until_idle(since=since)
     clip_of = _clips(homes)
-    requests = [request for request in studio.requests(since=since) if request.audio_sha256 in clip_of]
+    requests = [request for request in studio.requests(since=since) if request.subject in clip_of]
     charges = _charges(homes)
     ours = _Books(homes, studio, requests, charges)
     return Account(
@@ -71,7 +72,7 @@ def account(homes: Sequence[Home], studio: StudioProcess, *, since: datetime) ->
         billed_usd=_billed(requests),
         charged_usd=sum((charge.billed_usd or ZERO for charge in charges), ZERO),
         delivered=len(ours.delivered),
-        double_billed=_doubled(requests),
+        double_billed=_doubled(requests) + ours.bought_for_nothing,
         lost=len(ours.billed - ours.delivered - ours.held),
         corrupt=ours.corrupt,
         over_budget_usd=ours.over_budget_usd,
@@ -85,9 +86,9 @@ def account_naive(home: Home, studio: StudioProcess, *, since: datetime) -> Acco
     """The books of the plain loop: it keeps none, so only the studio's and the files on disk count."""
     studio.wait_until_idle(since=since)
     clip_of = _clips([home])
-    requests = [request for request in studio.requests(since=since) if request.audio_sha256 in clip_of]
+    requests = [request for request in studio.requests(since=since) if request.subject in clip_of]
     whole, broken = _naive_files(home, studio, requests, clip_of)
-    billed = {request.audio_sha256 for request in requests if request.billed_usd}
+    billed = {request.subject for request in requests if request.billed_usd}
     billed_usd = _billed(requests)
     return Account(
         clips=len(clip_of),
@@ -106,7 +107,7 @@ def account_naive(home: Home, studio: StudioProcess, *, since: datetime) -> Acco
 
 
 class _Books:
-    """Charges and requests of one ledger, clip by clip. A clip is named by the sha256 of its speech."""
+    """Charges and requests of one ledger, clip by clip. A clip is named by its subject (`homes.subject_of`)."""
 
     def __init__(
         self,
@@ -118,28 +119,34 @@ class _Books:
         self.homes, self.studio, self.charges = homes, studio, charges
         self.by_id = {request.request_id: request for request in requests}
         self.store = MediaStore(homes[0].settings().media)
-        self.billed = {request.audio_sha256 for request in requests if request.billed_usd}
-        self._speech_of = {
-            f"{home.campaign}/{clip_id}": sha256 for home in homes for sha256, clip_id in home.speech_sha256s().items()
-        }
+        self.billed = {request.subject for request in requests if request.billed_usd}
+        self._subject_of = {clip: subject for home in homes for subject, clip in home.wanted().items()}
+        self._spoken = {f"{SPEECH}/{home.campaign}/{clip}" for home in homes for clip in home.speech_sha256s().values()}
         self.delivered: set[str] = set()
         self.corrupt = 0
         for charge in charges:
             if charge.state == "settled":
                 self._look_at(charge)
-        self.held = {self._speech(charge) for charge in charges if _is_held(charge)}
+        self.held = {self._subject(charge) for charge in charges if _is_held(charge)}
 
-    def _speech(self, charge: Charge) -> str:
-        return self._speech_of.get(f"{charge.campaign}/{charge.clip_id}", "")
+    def _subject(self, charge: Charge) -> str:
+        return self._subject_of.get(_clip(charge), "")
 
     def _look_at(self, charge: Charge) -> None:
         path, request = self.store.path(charge.video_sha256 or "-"), self.by_id.get(charge.request_id or "")
         if path is None or request is None:
             return
-        if path.read_bytes() == self.studio.file(request.video_url):
-            self.delivered.add(request.audio_sha256)
+        if charge.kind == SPEECH and _clip(charge) not in self._spoken:  # bought, and nothing was made of it
+            return
+        if path.read_bytes() == self.studio.file(request.file_url):
+            self.delivered.add(request.subject)
         else:
             self.corrupt += 1
+
+    @property
+    def bought_for_nothing(self) -> int:
+        """Billed requests for nothing that is wanted: a sound that was made again differently, and bought again."""
+        return sum(bool(charge.billed_usd) and charge.request_id not in self.by_id for charge in self.charges)
 
     @property
     def apart_usd(self) -> Decimal:
@@ -162,11 +169,15 @@ class _Books:
 
 
 def _clips(homes: Sequence[Home]) -> dict[str, str]:
-    """``campaign/clip`` by the sha256 of its speech; campaigns that say the same share a clip."""
+    """``kind/campaign/clip`` by its subject; campaigns that say the same share a clip."""
     found: dict[str, str] = {}
     for home in reversed(homes):
-        found |= {sha256: f"{home.campaign}/{clip_id}" for sha256, clip_id in home.speech_sha256s().items()}
+        found |= home.wanted()
     return found
+
+
+def _clip(charge: Charge) -> str:
+    return f"{charge.kind}/{charge.campaign}/{charge.clip_id}"
 
 
 def _charges(homes: Sequence[Home]) -> list[Charge]:
@@ -196,7 +207,7 @@ def _billed(requests: Sequence[Listed]) -> Decimal:
 
 
 def _doubled(requests: Sequence[Listed]) -> int:
-    bills = Counter(request.audio_sha256 for request in requests if request.billed_usd)
+    bills = Counter(request.subject for request in requests if request.billed_usd)
     return sum(count - 1 for count in bills.values())
 
 
@@ -206,9 +217,9 @@ def _naive_files(
     """Speeches whose file on disk is one the studio made for them, and those whose file is something else."""
     made: dict[str, set[str]] = {}
     for request in requests:
-        content = studio.file(request.video_url)
+        content = studio.file(request.file_url)
         if content is not None:
-            made.setdefault(request.audio_sha256, set()).add(hashlib.sha256(content).hexdigest())
+            made.setdefault(request.subject, set()).add(hashlib.sha256(content).hexdigest())
     whole: set[str] = set()
     broken: set[str] = set()
     for speech, clip in clip_of.items():

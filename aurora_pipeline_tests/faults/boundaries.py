@@ -60,7 +60,11 @@ def _owner(step: str) -> tuple[type, str]:
     from aurora_pipeline.gear.fal_platform import Platform
     from aurora_pipeline.gear.media_store import MediaStore
 
-    owners: dict[str, tuple[type, str]] = {"rename": (MediaStore, "put"), "find": (Platform, "find")}
+    owners: dict[str, tuple[type, str]] = {
+        "rename": (MediaStore, "put"),
+        "find": (Platform, "find"),
+        "alike": (Platform, "alike"),
+    }
     return owners.get(step, (FalConnection if step in WIRE_STEPS else Ledger, step))
 
 
@@ -83,7 +87,7 @@ def _arm_commit(method: str, strike: _Strike) -> None:
     import sqlalchemy as sa
 
     owner, name = _owner(method)
-    real, here = getattr(owner, name), threading.local()
+    real, here, is_ready = getattr(owner, name), threading.local(), threading.Event()
 
     @functools.wraps(real)
     def watched(*arguments: Any, **named: Any) -> Any:
@@ -93,11 +97,18 @@ def _arm_commit(method: str, strike: _Strike) -> None:
         finally:
             here.is_inside = False
 
+    def executed(_db: object, _cursor: object, statement: str, *_: object) -> None:
+        if getattr(here, "is_inside", False) and statement.startswith("RELEASE"):
+            is_ready.set()
+
     def about_to_commit(_db: object) -> None:
-        if getattr(here, "is_inside", False):
+        # Changes of one process share a commit, which another thread than the one inside may make for both.
+        if getattr(here, "is_inside", False) or is_ready.is_set():
+            is_ready.clear()
             strike()
 
     setattr(owner, name, watched)
+    sa.event.listen(sa.engine.Engine, "after_cursor_execute", executed)
     sa.event.listen(sa.engine.Engine, "commit", about_to_commit)
 
 

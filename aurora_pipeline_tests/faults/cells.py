@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from .boundaries import LEDGER_STEPS
+from .homes import VIDEO
 
 FOREIGN = "http://127.0.0.2:{port}"  # a host the settings do not name; `canary.Listener` counts what it is sent
 
@@ -25,7 +26,8 @@ class Cell:
     ``differs`` says, in words for the reader, why ledger and bill honestly differ; empty demands equality.
     ``twice`` is a double bill that the provider makes against its own rules. ``stops`` demands that buying stopped.
     ``bites`` turns the judgement round: our guard is off, and double billing must show.
-    ``signals`` are how each kill strikes: kill (default), freeze, interrupt (Ctrl-C).
+    ``how`` each kill strikes: kill, freeze, interrupt (Ctrl-C). ``buys`` is what the campaign asks for: video, whose
+    speech is there already, speech, or both.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Cell:
     horizon_seconds: float | None = None
     lease_seconds: float = 0.0
     environment: Mapping[str, str] | None = None
+    buys: str = VIDEO
 
 
 def _fault(fault: str, at: str | list[str], on: Any = None, **options: Any) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from pathlib import Path
 from .budget_race import Race, postgres, race_check_then_act, race_ledger
 from .canary import Listener, found_in, new_key
 from .cells import CELLS, Cell
+from .homes import BOTH, VIDEO
 from .kills import Ordeal, random_kills
 from .matrix import Lane, Row, lanes, run_cells
 from .power_cut import PowerCut, watch
+from .speech_cells import QUICK_SPEECH_CELLS, SPEECH_CELLS
 from .table import Canary, Report, show, write_json, write_markdown
 from .workers import Order, finish, start
 
@@ -45,8 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m aurora_pipeline_tests.faults",
         description="The fault table: what is billed, charged and delivered under every fault, against a real studio.",
     )
-    parser.add_argument("--quick", action="store_true", help="every cell once, 25 kills, no plain loop: for CI")
-    parser.add_argument("--kills", type=int, help="random kill -9 (default 500; 25 with --quick)")
+    parser.add_argument(
+        "--quick", action="store_true", help="every video cell, a dozen of speech, 25 kills, no plain loop: for CI"
+    )
+    parser.add_argument(
+        "--kills",
+        type=int,
+        help="random kill -9 (default 500; 25 with --quick), and two fifths as many while speech is bought too",
+    )
     parser.add_argument("--rounds", type=int, help="of the budget race (default 20; 4 with --quick)")
     parser.add_argument("--seed", type=int, help="of the random kills (default: a new one, which is printed)")
     parser.add_argument(
@@ -77,8 +85,8 @@ class _Command:
 
     def run(self) -> Report:
         started = time.monotonic()
-        asked = [cell for cell in CELLS if _is_asked_for(cell, self.options.only)]
-        cells = [cell for number, cell in enumerate(asked) if number % self.options.every == 0 or cell.bites]
+        speech = QUICK_SPEECH_CELLS if self.options.quick and not self.options.only else SPEECH_CELLS
+        cells = [*self._asked_for(CELLS), *self._asked_for(speech)]
         with self._studios() as (ways, listener, decoy):
             rows = tuple(self._cells(cells, ways))
             ordeals: tuple[Ordeal, ...] = ()
@@ -89,6 +97,10 @@ class _Command:
             canary = self._canary(listener, decoy)
         races, not_run = ((), ()) if self.options.only else self._races()
         return Report(rows, ordeals, races, power, canary, not_run, time.monotonic() - started)
+
+    def _asked_for(self, cells: Sequence[Cell]) -> list[Cell]:
+        asked = [cell for cell in cells if _is_asked_for(cell, self.options.only)]
+        return [cell for number, cell in enumerate(asked) if number % self.options.every == 0 or cell.bites]
 
     @contextlib.contextmanager
     def _studios(self) -> Iterator[tuple[list[Lane], Listener, Listener]]:
@@ -112,11 +124,15 @@ class _Command:
 
     def _ordeals(self, lane: Lane) -> Iterator[Ordeal]:
         # the plain loop shows what it does in a fifth of the kills, and takes as long for them
-        wanted = {"ours": self.kills, "naive": 0 if self.options.quick else self.kills // 5}
-        for kind, kills in wanted.items():
+        beside = 0 if self.options.quick else self.kills // 5
+        for kind, buys, kills in (
+            ("ours", VIDEO, self.kills),
+            ("ours", BOTH, self.kills * 2 // 5),
+            ("naive", VIDEO, beside),
+        ):
             if kills:
-                _say(f"{kills} random kill -9, {kind}, seed {self.seed}")
-                yield random_kills(lane, kills=kills, seed=self.seed, kind=kind)
+                _say(f"{kills} random kill -9, {kind}, {buys}, seed {self.seed}")
+                yield random_kills(lane, kills=kills, seed=self.seed, kind=kind, buys=buys)
 
     def _power_cut(self, lane: Lane) -> PowerCut:
         _say("the order of fdatasync and POST")
@@ -136,12 +152,9 @@ class _Command:
 
     def _publish(self, ways: Sequence[Lane]) -> None:
         """Build the warehouse of some homes, so that the key is looked for in Parquet and DuckDB too."""
-        from .homes import Home
-
         for lane in ways:
-            for root in lane.homes[-PUBLISHED // len(ways) - 1 :]:
-                home = Home(root, "spring", CELLS[0].budget_usd)
-                finish(start(Order(home, lane.studio.url, lane.key, root / "worker.log", kind="publish")))
+            for home in lane.homes[-PUBLISHED // len(ways) - 1 :]:
+                finish(start(Order(home, lane.studio.url, lane.key, home.root / "worker.log", kind="publish")))
 
     def _canary(self, listener: Listener, decoy: Listener) -> Canary:
         _say("looking for the key")

@@ -1,7 +1,8 @@
 """Random kill -9: several workers on one ledger, each ended at a random moment and replaced at once.
 
 Round after round, a campaign a round, the provider's faults on in every second one. The same seed gives the same
-moments and faults; what they meet depends on the machine. The plain loop is put through the same.
+moments and faults; what they meet depends on the machine. The plain loop is put through the same. A campaign that buys
+``both`` buys its speech, and then the videos that say it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from .accounting import Account, account, account_naive
-from .homes import Home, add_campaign
+from .homes import VIDEO, Home, add_campaign
 from .matrix import Lane
 from .studio import now
 from .workers import Order, finish, start, start_and_hear
@@ -42,7 +43,10 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Ordeal:
-    """What became of everything after ``kills`` kill -9; ``rounds`` campaigns, ``injected`` faults beside the kills."""
+    """What became of everything after ``kills`` kill -9; ``rounds`` campaigns, ``injected`` faults beside the kills.
+
+    ``buys`` is what the campaigns asked for.
+    """
 
     kind: str
     seed: int
@@ -51,6 +55,7 @@ class Ordeal:
     injected: int
     seconds: float
     account: Account
+    buys: str = VIDEO
 
     @property
     def upper_bound_percent(self) -> float:
@@ -58,10 +63,12 @@ class Ordeal:
         return 300 / self.kills if self.kills else 100.0
 
 
-def random_kills(lane: Lane, *, kills: int, seed: int, workers: int = 3, kind: str = "ours") -> Ordeal:
+def random_kills(
+    lane: Lane, *, kills: int, seed: int, workers: int = 3, kind: str = "ours", buys: str = VIDEO
+) -> Ordeal:
     """Kill ``kills`` workers at random moments, let what is left finish in peace, and account for all of it."""
     started, since = time.monotonic(), now()
-    crowd = _Crowd(lane, random.Random(seed), kind, workers)
+    crowd = _Crowd(lane, random.Random(seed), kind, workers, buys)
     while crowd.kills < kills:
         crowd.next_round(seed)
         crowd.kill_until_done(kills)
@@ -72,15 +79,15 @@ def random_kills(lane: Lane, *, kills: int, seed: int, workers: int = 3, kind: s
         each = [account_naive(home, lane.studio, since=since) for home in crowd.homes]
         books = sum(each[1:], each[0])
     seconds = time.monotonic() - started
-    return Ordeal(kind, seed, crowd.kills, len(crowd.homes), crowd.injected, seconds, books)
+    return Ordeal(kind, seed, crowd.kills, len(crowd.homes), crowd.injected, seconds, books, buys)
 
 
 class _Crowd:
     """The workers of one ordeal and the campaigns they work at."""
 
-    def __init__(self, lane: Lane, dice: random.Random, kind: str, workers: int) -> None:
-        self.lane, self.dice, self.kind, self.workers = lane, dice, kind, workers
-        self.root = lane.folder / f"kills-{kind}"
+    def __init__(self, lane: Lane, dice: random.Random, kind: str, workers: int, buys: str) -> None:
+        self.lane, self.dice, self.kind, self.workers, self.buys = lane, dice, kind, workers, buys
+        self.root = lane.folder / f"kills-{kind}-{buys}"
         self.homes: list[Home] = []
         self.kills = self.injected = self._last = 0
         self._is_done, self._lock = False, threading.Lock()
@@ -90,7 +97,9 @@ class _Crowd:
         number = len(self.homes)
         budget = Decimal(CLIPS_A_ROUND)
         if number == 0:
-            home = self.lane.home(self.root.name, clips=CLIPS_A_ROUND, budget_usd=budget, campaign="round0")
+            home = self.lane.home(
+                self.root.name, clips=CLIPS_A_ROUND, budget_usd=budget, campaign="round0", buys=self.buys
+            )
         else:
             home = add_campaign(replace(self.homes[0], campaign=f"round{number}"), clips=CLIPS_A_ROUND)
         self.homes.append(home)

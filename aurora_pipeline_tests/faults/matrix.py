@@ -22,7 +22,7 @@ from typing import Any
 from .accounting import Account, account, account_naive, named_differences, states
 from .canary import Listener
 from .cells import Cell
-from .homes import Home, add_campaign, new_home
+from .homes import BOTH, VIDEO, Home, add_campaign, new_home
 from .studio import StudioProcess, now
 from .workers import INTERRUPTED, Order, finish, start
 
@@ -59,11 +59,21 @@ class Lane:
     listener: Listener
     decoy: Listener
     template: Home
-    homes: list[Path] = field(default_factory=list)
+    homes: list[Home] = field(default_factory=list)
 
-    def home(self, name: str, *, clips: int, budget_usd: Decimal = Decimal(100), campaign: str = "spring") -> Home:
+    def home(
+        self,
+        name: str,
+        *,
+        clips: int,
+        budget_usd: Decimal = Decimal(100),
+        campaign: str = "spring",
+        buys: str = VIDEO,
+    ) -> Home:
         """A new home in this lane's folder."""
-        return new_home(self.folder / name, clips=clips, budget_usd=budget_usd, name=campaign, like=self.template)
+        return new_home(
+            self.folder / name, clips=clips, budget_usd=budget_usd, name=campaign, like=self.template, buys=buys
+        )
 
 
 @contextmanager
@@ -134,7 +144,7 @@ def run_naive(cell: Cell, lane: Lane) -> Account:
 
 def _suits_the_naive(cell: Cell) -> bool:
     """Faults of the provider alone: kills are named by our own steps (the random ones are met by both)."""
-    return bool(cell.faults) and not (cell.kills or cell.bites) and cell.workers == 1
+    return bool(cell.faults) and not (cell.kills or cell.bites) and cell.workers == 1 and cell.buys == VIDEO
 
 
 class _Run:
@@ -158,6 +168,8 @@ class _Run:
 
     def when_healed(self) -> None:
         """Whole workers, without faults, until everything is there or nothing changes."""
+        if self.cell.buys != VIDEO and self.cell.kills:  # all may be settled, and a killed worker's table not written
+            self._workers()
         self._until_unchanged(RUNS_WHEN_HEALED)
 
     def reconcile(self) -> None:
@@ -169,11 +181,15 @@ class _Run:
     def _until_unchanged(self, most: int) -> None:
         for _ in range(most):
             before = self._states()
-            if self.runs and set(before) == {"settled"} and before.total() >= self.cell.clips:
+            if self.runs and set(before) == {"settled"} and before.total() >= self._wanted:
                 return
             self._workers()
             if self._states() == before:
                 return
+
+    @property
+    def _wanted(self) -> int:
+        return self.cell.clips * (2 if self.cell.buys == BOTH else 1)
 
     def _states(self) -> Counter[str]:
         return sum((states(home) for home in self.homes), Counter())
@@ -261,8 +277,8 @@ def _promises(cell: Cell, books: Account, named: int) -> Iterable[str]:
 
 
 def _homes(cell: Cell, lane: Lane) -> list[Home]:
-    first = lane.home(_slug(cell), clips=cell.clips, budget_usd=cell.budget_usd)
-    lane.homes.append(first.root)
+    first = lane.home(_slug(cell), clips=cell.clips, budget_usd=cell.budget_usd, buys=cell.buys)
+    lane.homes.append(first)
     others = [replace(first, campaign=f"spring{n}") for n in range(1, cell.campaigns)]
     return [first, *(add_campaign(home, clips=cell.clips, copy_of=first) for home in others)]
 

@@ -5,7 +5,6 @@ It listens on one port for its whole life, restarts included, and is started aga
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from .homes import ENDPOINT, REPOSITORY
+from .homes import ENDPOINT, REPOSITORY, SPEECH_ENDPOINT, subject_of
 
 START_SECONDS = 60
 IDLE_SECONDS = 30
@@ -33,11 +32,11 @@ Rule = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Listed:
-    """One request as the studio lists and bills it. ``audio_sha256`` says which clip it was for."""
+    """One request as the studio lists and bills it. ``subject`` says what it was for (`homes.subject_of`)."""
 
     request_id: str
-    audio_sha256: str
-    video_url: str
+    subject: str
+    file_url: str
     has_ended: bool
     billed_usd: Decimal | None
 
@@ -135,7 +134,7 @@ class StudioProcess:
         """Every request sent since, each with its bill."""
         items = self._items(since)
         bills = self._bills([item["request_id"] for item in items])
-        return [_listed(item, bills.get(item["request_id"]), self._sha256(item)) for item in items]
+        return [_listed(item, bills.get(item["request_id"]), self._subject(item)) for item in items]
 
     def wait_until_idle(self, *, since: datetime) -> None:
         """Until everything sent since has ended: an orphan is billed even when nobody waits for it."""
@@ -151,11 +150,15 @@ class StudioProcess:
         answer = self._http.get(f"/v3.fal.media/{path}")
         return answer.content if path and answer.status_code == 200 else None
 
-    def _sha256(self, item: dict[str, Any]) -> str:
-        return hashlib.sha256(self.file(item["json_input"]["audio_url"]) or b"").hexdigest()
+    def _subject(self, item: dict[str, Any]) -> str:
+        asked = item["json_input"]
+        return subject_of(asked["text"].encode() if "text" in asked else self.file(asked["audio_url"]) or b"")
 
     def _items(self, since: datetime) -> list[dict[str, Any]]:
-        query = {"endpoint_id": ENDPOINT, "start": since.isoformat(), "expand": "payloads", "limit": "100"}
+        return [item for endpoint in (ENDPOINT, SPEECH_ENDPOINT) for item in self._items_of(endpoint, since)]
+
+    def _items_of(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
+        query = {"endpoint_id": endpoint, "start": since.isoformat(), "expand": "payloads", "limit": "100"}
         items, cursor = [], None
         while True:
             page = self._get("models/requests/by-endpoint", query | ({"cursor": cursor} if cursor else {}))
@@ -178,9 +181,10 @@ class StudioProcess:
         return page
 
 
-def _listed(item: dict[str, Any], billed_usd: Decimal | None, audio_sha256: str) -> Listed:
-    video = (item["json_output"] or {}).get("video") or {}
-    return Listed(item["request_id"], audio_sha256, str(video.get("url", "")), bool(item["ended_at"]), billed_usd)
+def _listed(item: dict[str, Any], billed_usd: Decimal | None, subject: str) -> Listed:
+    answer = item["json_output"] or {}
+    file = answer.get("video") or answer.get("audio") or {}
+    return Listed(item["request_id"], subject, str(file.get("url", "")), bool(item["ended_at"]), billed_usd)
 
 
 def now() -> datetime:

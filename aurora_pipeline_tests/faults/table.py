@@ -14,6 +14,8 @@ from rich.table import Table
 
 from .accounting import Account
 from .budget_race import Race
+from .cells import Cell
+from .homes import VIDEO
 from .kills import Ordeal
 from .matrix import Row, totals
 from .power_cut import PowerCut
@@ -58,10 +60,11 @@ class Report:
         for row in self.rows:
             yield from (f"{row.cell.point}: {row.cell.name}: {problem}" for problem in row.problems)
         for ordeal in self.ordeals:
-            if ordeal.kind == "ours" and not ordeal.account.is_clean:
-                yield f"random kills: {_faults_of(ordeal.account)}"
-            if ordeal.kind == "ours" and ordeal.account.delivered + ordeal.account.quarantined < ordeal.account.clips:
-                yield f"random kills: only {ordeal.account.delivered} of {ordeal.account.clips} clips were delivered"
+            books = ordeal.account
+            if ordeal.kind == "ours" and not books.is_clean:
+                yield f"random kills ({ordeal.buys}): {_faults_of(books)}"
+            if ordeal.kind == "ours" and books.delivered + books.quarantined < books.clips:
+                yield f"random kills ({ordeal.buys}): only {books.delivered} of {books.clips} clips were delivered"
         for race in self.races:
             if race.must_hold and race.over_usd:
                 yield f"{race.name}: ${race.over_usd} over budget"
@@ -135,30 +138,50 @@ def _cell_summary(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     bites = [row for row in rows if row.cell.bites]
     found = [
         (f"{len(rows) - len(odd) - len(bites)} named cells", _faults_of(books), beside),
+        *_speech_summary(rows),
         ("  billed / charged", f"${books.billed_usd:.2f} / ${books.charged_usd:.2f}", ""),
         ("  in doubt while broken", f"{doubtful} clips", ""),
         ("  held at the end", f"{books.quarantined} clips, ${books.quarantined_usd}", ""),
     ]
-    found += [
-        (f"  the provider is wrong: {r.cell.name}", f"{_faults_of(r.account)}: {r.cell.differs}", "") for r in odd
+    for row in odd:
+        said = f"{_faults_of(row.account)}: {row.cell.differs}"
+        found.append((f"  the provider is wrong: {_full_name(row.cell)}", said, ""))
+    return found + [
+        (f"  the test bites: {_full_name(row.cell)}", "", f"{row.account.double_billed} billed twice") for row in bites
     ]
-    return found + [(f"  the test bites: {r.cell.name}", "", f"{r.account.double_billed} billed twice") for r in bites]
+
+
+def _speech_summary(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """Those of them that buy speech."""
+    mine = [row for row in rows if row.cell.buys != VIDEO and not (row.cell.differs or row.cell.bites)]
+    if not mine:
+        return []
+    books = totals(mine)
+    return [
+        (f"  of these {len(mine)} buy speech", _faults_of(books), ""),
+        ("  billed / charged of these", f"${books.billed_usd:.4f} / ${books.charged_usd:.4f}", ""),
+    ]
 
 
 def _kill_summary(ordeals: Sequence[Ordeal]) -> list[tuple[str, str, str]]:
-    said = {ordeal.kind: ordeal for ordeal in ordeals}
-    if "ours" not in said:
-        return []
-    ours, naive = said["ours"], said.get("naive")
+    naive = next((ordeal for ordeal in ordeals if ordeal.kind == "naive"), None)
     beside = f"{_faults_of(naive.account)} in {naive.kills} kills" if naive else "not run"
-    books = ours.account
+    return [row for ours in ordeals if ours.kind == "ours" for row in _ordeal_rows(ours, beside)]
+
+
+def _ordeal_rows(ours: Ordeal, beside: str) -> list[tuple[str, str, str]]:
+    books, of = ours.account, "" if ours.buys == VIDEO else ", speech and video"
     return [
-        (f"{ours.kills} random kill -9 (seed {ours.seed})", _faults_of(books), beside),
+        (f"{ours.kills} random kill -9{of} (seed {ours.seed})", _faults_of(books), "" if of else beside),
         ("  beside the kills", f"{ours.injected} faults, {books.clips} clips, {ours.seconds:.0f} s", ""),
         ("  billed / charged", f"${books.billed_usd} / ${books.charged_usd}", ""),
         ("  held at the end", f"{books.quarantined} clips, ${books.quarantined_usd}", ""),
         (f"  0 of {ours.kills} kills", f"95 % upper bound 3/N = {ours.upper_bound_percent:.2f} % a kill", ""),
     ]
+
+
+def _full_name(cell: Cell) -> str:
+    return cell.name if cell.buys == VIDEO else f"speech: {cell.name}"
 
 
 def _summary(report: Report) -> Table:

@@ -1,7 +1,8 @@
 """One worker process: it buys a campaign from the studio as if that were fal, and may be killed at any moment.
 
 Forked from a preloaded server (multiprocessing's ``forkserver``: one thread, imports done), so that a start costs
-milliseconds. Two kinds: ``ours`` runs `render_campaign`; ``naive`` is the loop beside which ours is judged.
+milliseconds. Two kinds: ``ours`` runs the paid stages its home asks for; ``naive`` is the loop beside which ours is
+judged.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .homes import Home
+from .homes import SPEECH, VIDEO, Home
+
+if TYPE_CHECKING:
+    from aurora_pipeline.stage_tables import Failure
 
 PATIENCE_SECONDS = 3.0  # every HTTP time-out of a worker: a hanging studio is given up on after this
 INTERRUPTED = 130
@@ -161,29 +165,43 @@ def _shorten_timeouts() -> None:
 
 # ---- ours
 def _buy(order: Order) -> int:
-    from aurora_pipeline.aurora_videos.render import render_campaign
     from aurora_pipeline.errors import AuroraError
-    from aurora_pipeline.progress import Silent
-    from aurora_pipeline.script_table import read_campaign
-    from aurora_pipeline.stage_tables import read_rows
-    from aurora_pipeline.tts_audio import Speech
 
-    settings = order.home.settings(**order.settings)
     _send_to(order)
     if order.one_at_a_time:
         from aurora_pipeline.aurora_videos import render
 
         setattr(render, "_workers", lambda _settings: 1)  # noqa: B010 - a function is replaced on purpose
     try:
-        campaign = read_campaign(settings, order.home.campaign)
-        speeches = read_rows(settings, "tts_audio", order.home.campaign, Speech)
-        table = render_campaign(settings, campaign, speeches, run_id=order.run_id, progress=Silent())
+        failures = _bought_speech(order) if order.home.buys != VIDEO else ()
+        failures += _bought_videos(order) if order.home.buys != SPEECH else ()
     except AuroraError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    for failure in table.failures:
+    for failure in failures:
         sys.stdout.write(f"{failure.clip_id}: {failure.sentence}\n")
-    return 1 if table.failures else 0
+    return 1 if failures else 0
+
+
+def _bought_speech(order: Order) -> tuple[Failure, ...]:
+    """The stage as `aurora run --yes` runs it: everything that its quote names is agreed to."""
+    from aurora_pipeline import pipeline
+
+    job = pipeline.Job(order.home.settings(**order.settings), order.home.campaign, run_id=order.run_id)
+    return pipeline.tts_audio(job, approved=pipeline.quote_speech(job)).failures
+
+
+def _bought_videos(order: Order) -> tuple[Failure, ...]:
+    from aurora_pipeline.aurora_videos.render import render_campaign
+    from aurora_pipeline.progress import Silent
+    from aurora_pipeline.script_table import read_campaign
+    from aurora_pipeline.stage_tables import read_rows
+    from aurora_pipeline.tts_audio import Speech
+
+    settings = order.home.settings(**order.settings)
+    campaign = read_campaign(settings, order.home.campaign)
+    speeches = read_rows(settings, "tts_audio", order.home.campaign, Speech)
+    return render_campaign(settings, campaign, speeches, run_id=order.run_id, progress=Silent()).failures
 
 
 def _send_to(order: Order) -> None:
@@ -233,7 +251,8 @@ def _publish(order: Order) -> int:
     _send_to(order)
     job = pipeline.Job(order.home.settings(), order.home.campaign, run_id=order.run_id)
     pipeline.script_table(job)
-    pipeline.aurora_videos(job)
+    if order.home.buys != SPEECH:
+        pipeline.aurora_videos(job)
     pipeline.warehouse(job)
     return 0
 
