@@ -1,8 +1,8 @@
 """One campaign, measured stage by stage: CPU seconds (ours and our children's) per second of finished video.
 
 Wall times on a shared machine mean little; CPU seconds and their ratios can be compared. Each stage is run twice, so
-that the second column shows what a run costs when there is nothing to do. `throughput`, `seconds` or
-`speech_engines` as an argument runs that benchmark of this folder instead.
+that the second column shows what a run costs when there is nothing to do. `throughput`, `seconds`, `speech_engines` or
+`speech_run` as an argument runs that benchmark of this folder instead.
 """
 
 from __future__ import annotations
