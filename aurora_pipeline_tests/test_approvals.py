@@ -9,7 +9,7 @@ from aurora_pipeline.aurora_videos.approvals import approve, standing_approvals
 from aurora_pipeline.aurora_videos.ledger import Ledger, open_ledger
 from aurora_pipeline.aurora_videos.quote import quote_campaign as quote
 from aurora_pipeline.aurora_videos.spending import Limits
-from aurora_pipeline.pipeline import Job, quote_campaign
+from aurora_pipeline.pipeline import Job, quote_campaign, quote_speech
 from aurora_pipeline.script_table import read_campaign
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline.stage_tables import read_rows
@@ -198,6 +198,35 @@ def test_a_yes_in_the_table_is_of_what_the_row_was_and_outlives_no_edit(aurora, 
     assert line.endswith("not approved; it was changed since scripts.csv said yes; run: aurora approve spring hello")
     assert _quote(home)["hello"].standing == "new"
     assert _approved(home) == [("hello", "scripts.csv"), ("hello", "Ana")]
+
+
+def test_a_yes_in_the_table_of_an_edited_row_does_not_cover_the_speech_of_another_voice(home):
+    def write(text, voice):
+        write_campaign(
+            home, "spring", [f"hello,{text},{voice},yes"], head="clip_id,text,voice,approved", extra=REQUIRED
+        )
+
+    write("Good morning.", "heart")
+    assert _quote(home)["hello"].standing == "new"
+    write("Something else altogether that is ten times as long.", "eleven-rachel-en")
+
+    (edited,) = quote_speech(Job(_settings(home), "spring", run_id="r")).clips
+    write("Good morning.", "eleven-rachel-en")
+    (switched,) = quote_speech(Job(_settings(home), "spring", run_id="r")).clips
+
+    assert (edited.standing, switched.standing) == ("not approved", "not approved")
+    assert edited.why == "run: aurora approve spring hello"
+
+
+def test_a_yes_in_the_table_covers_a_paid_voice_that_stood_there_from_the_beginning(home):
+    def write(text):
+        row = f"hello,{text},eleven-rachel-en,yes"
+        write_campaign(home, "spring", [row], head="clip_id,text,voice,approved", extra=REQUIRED)
+        return [line.standing for line in quote_speech(Job(_settings(home), "spring", run_id="r")).clips]
+
+    assert write("Good morning. [pause 0.3s] And welcome.") == ["new", "new"]
+    assert write("Good morning. [pause 0.3s] And goodbye.") == ["new", "not approved"]
+    assert _approved(home) == [("hello", "scripts.csv (speech)")] * 2
 
 
 def test_a_yes_in_the_table_can_be_taken_back_and_stays_so(aurora, home):

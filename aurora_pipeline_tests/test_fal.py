@@ -423,7 +423,8 @@ class TestLookingUpSpeechThatNoUploadMarks:
 
     def _alike(self, server, connection, *items):
         server.script = lambda handler: _json(200, {"items": items})
-        return connection.platform.alike(ENDPOINT, self.ASKED, since=self.SENT)
+        alike = connection.platform.alike(ENDPOINT, self.ASKED, since=self.SENT)
+        return [(listed.request_id, listed.answer) for listed in alike]
 
     @staticmethod
     def _item(request_id, at="2026-11-22T12:00:05", output=None, **sent):
@@ -442,6 +443,38 @@ class TestLookingUpSpeechThatNoUploadMarks:
         ]
 
         assert self._alike(server, connection, *items) == [("early", answer), ("late", None)]
+
+    @pytest.mark.parametrize(
+        ("more", "names"),
+        [
+            ({}, []),
+            ({"voice_setting": {"voice_id": "Wise_Woman", "speed": 1}}, ["voice_setting.speed"]),
+            ({"audio_url": "u", "seed": 7}, ["audio_url", "seed"]),
+        ],
+    )
+    def test_one_that_was_sent_with_more_is_alike_and_not_the_same(self, server, connection, more, names):
+        item = {"request_id": "r", "sent_at": self.SENT.isoformat(), "json_input": self.ASKED | more}
+        server.script = lambda handler: _json(200, {"items": [item]})
+
+        (listed,) = connection.platform.alike(ENDPOINT, self.ASKED, since=self.SENT)
+
+        assert (listed.was_sent_with(self.ASKED), listed.beyond(self.ASKED)) == (not names, names)
+
+    def test_what_is_equal_only_to_python_is_not_the_same(self, server, connection):
+        item = {"request_id": "r", "sent_at": self.SENT.isoformat(), "json_input": {"timestamps": 1}}
+        server.script = lambda handler: _json(200, {"items": [item]})
+
+        (listed,) = connection.platform.alike(ENDPOINT, {"timestamps": True}, since=self.SENT)
+
+        assert not listed.was_sent_with({"timestamps": True})
+
+    def test_an_accepted_request_is_found_by_its_id_whatever_else_fal_lists_of_it(self, server, connection):
+        answer = {"audio": {"url": "u"}}
+        items = [self._item("other"), self._item("mine", output=answer, text="as fal spells it")]
+        server.script = lambda handler: _json(200, {"items": items})
+
+        assert connection.platform.listed(ENDPOINT, "mine", since=self.SENT) == ("mine", answer)
+        assert connection.platform.listed(ENDPOINT, "gone", since=self.SENT) is None
 
     def test_a_list_without_it_says_so(self, server, connection):
         assert self._alike(server, connection) == []

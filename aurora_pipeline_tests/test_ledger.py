@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from aurora_pipeline.aurora_videos import approvals, breaker, ledger_versions
 from aurora_pipeline.aurora_videos import ledger as ledger_module
+from aurora_pipeline.aurora_videos.bills import counted_bill
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan
 from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.errors import AuroraError, BadSetting, BreakerTripped, OverBudget
@@ -327,6 +328,26 @@ def test_money_survives_storage_to_the_micro_dollar(ledger):
     assert _money(ledger)[0] == Decimal("0.393401")
 
 
+@pytest.mark.parametrize("price", ["0.0000125", "0.0000005", "0.000016", "0.000000000001"])
+def test_the_price_of_a_unit_survives_storage_however_small_so_that_the_bill_is_whole(ledger, price):
+    usd, characters = Decimal(price), Decimal(4_000_000)
+    plan = replace(PLAN, kind="speech", unit="character", usd_per_unit=usd, wanted_units=characters)
+
+    charge, _new = ledger.claim(plan, limits=TEN)
+
+    assert charge.usd_per_unit == ledger.charge("c1").usd_per_unit == usd
+    assert counted_bill(charge, unit_usd=None).usd == usd * characters
+
+
+def test_a_price_finer_than_the_ledger_is_kept_a_hair_too_high_and_never_too_low(ledger):
+    charge, _new = ledger.claim(replace(PLAN, usd_per_unit=Decimal("0.0000000000001")), limits=TEN)
+
+    assert charge.usd_per_unit == Decimal("0.000000000001")
+
+
+KINDS_OF_YES = (approvals.BY_THE_TABLE, approvals.SPEECH_BY_THE_TABLE, approvals.HEARING_BY_THE_TABLE)
+
+
 class TestApprovals:
     def test_an_approval_is_of_one_exact_purchase(self, ledger):
         assert approvals.approve(ledger, "spring", [("a", "f" * 64), ("b", "e" * 64)], by="mei") == 2
@@ -343,6 +364,44 @@ class TestApprovals:
         approvals.approve(ledger, "spring", [("a", "f" * 64)], by="mei")
 
         assert approvals.approve(ledger, "spring", [("a", "f" * 64)], by="kofi") == 0
+
+    def test_a_row_that_says_yes_covers_its_speech_and_later_its_video_each_as_first_quoted(self, ledger):
+        parts = [approvals.Written("a", part, "row") for part in ("s1", "s2")]
+        approvals.approve_as_written(ledger, "spring", parts, by=approvals.SPEECH_BY_THE_TABLE)
+        approvals.approve_as_written(ledger, "spring", [approvals.Written("a", "v1", "row")])
+        approvals.approve_as_written(ledger, "spring", [approvals.Written("a", "v2", "row")])
+
+        assert [each.fingerprint for each in approvals.standing_approvals(ledger, "spring")] == ["s1", "s2", "v1"]
+
+    @pytest.mark.parametrize("by", KINDS_OF_YES)
+    @pytest.mark.parametrize("before", KINDS_OF_YES)
+    def test_a_row_that_was_edited_since_its_yes_was_seen_has_nothing_more_approved(self, ledger, before, by):
+        approvals.approve_as_written(ledger, "spring", [approvals.Written("a", "f1", "row")], by=before)
+
+        approvals.approve_as_written(
+            ledger, "spring", [approvals.Written("a", "f2", "edited"), approvals.Written("b", "f3", "other")], by=by
+        )
+
+        assert [each.fingerprint for each in approvals.standing_approvals(ledger, "spring")] == ["f1", "f3"]
+
+    def test_a_yes_that_an_earlier_ledger_kept_without_its_row_covers_nothing_that_came_later(self, ledger):
+        approvals.approve(ledger, "spring", [("a", "v1")], by=approvals.BY_THE_TABLE)
+
+        approvals.approve_as_written(
+            ledger, "spring", [approvals.Written("a", "s1", "row")], by=approvals.SPEECH_BY_THE_TABLE
+        )
+
+        assert [each.fingerprint for each in approvals.standing_approvals(ledger, "spring")] == ["v1"]
+
+    def test_a_yes_of_the_table_that_was_taken_back_approves_no_video_later_either(self, ledger):
+        approvals.approve_as_written(
+            ledger, "spring", [approvals.Written("a", "s1", "row")], by=approvals.SPEECH_BY_THE_TABLE
+        )
+
+        assert approvals.withdraw(ledger, "spring", ["a"], by="kofi") == 1
+        approvals.approve_as_written(ledger, "spring", [approvals.Written("a", "v1", "row")])
+
+        assert approvals.standing_approvals(ledger, "spring") == []
 
     def test_what_was_approved_can_be_taken_back(self, ledger):
         approvals.approve(ledger, "spring", [("a", "f" * 64), ("b", "e" * 64)], by="mei")
@@ -613,10 +672,14 @@ def _as_version(url, number):
     gone = {2: ("kind", "unit", "wanted_units", "arguments"), 1: ("inputs", "reported_usd", "bill_source")}
     engine = sa.create_engine(url)
     with engine.begin() as db:
-        db.exec_driver_sql("ALTER TABLE charges RENAME COLUMN usd_per_unit TO usd_per_second")
-        for column in gone[2] + (gone[1] if number == 1 else ()):
-            db.exec_driver_sql(f"ALTER TABLE charges DROP COLUMN {column}")
+        db.exec_driver_sql("UPDATE charges SET usd_per_unit = usd_per_unit / 1000000")
         db.exec_driver_sql(f"UPDATE ledger_version SET version = {number}")
+        if number == 3:
+            db.exec_driver_sql("UPDATE charges SET wanted_units = 5000000")
+        else:
+            db.exec_driver_sql("ALTER TABLE charges RENAME COLUMN usd_per_unit TO usd_per_second")
+            for column in gone[2] + (gone[1] if number == 1 else ()):
+                db.exec_driver_sql(f"ALTER TABLE charges DROP COLUMN {column}")
         if number == 1:
             for table in ("ledger_version", "spending", "breakers", "approvals", "reconciliations"):
                 db.exec_driver_sql(f"DROP TABLE {table}")
@@ -625,7 +688,7 @@ def _as_version(url, number):
     engine.dispose()
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_ledger_of_an_earlier_version_keeps_every_charge_and_its_money(ledger_url, number):
     before = Ledger(ledger_url)
     _settle(before)

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aurora_pipeline.aurora_videos.ledger import Ledger
+from aurora_pipeline.aurora_videos.orders import order_of
+from aurora_pipeline.aurora_videos.speech_quote import quote_speech
+from aurora_pipeline.aurora_videos.speech_request import QuotedSpeech
+from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.aurora_videos.till import Till
+from aurora_pipeline.gear.fal import connect
+from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.script_table import read_campaign
+from aurora_pipeline.settings import from_environment
+from aurora_pipeline_tests.broken_studio import render
+from aurora_pipeline_tests.conftest import write_campaign
 from aurora_pipeline_tests.paid_shop import KEY, Shop, opened_shop
+from aurora_pipeline_tests.patient_studio import until
 from aurora_pipeline_tests.studio_bench import Running
 
 VOICE = "eleven-turbo-rachel-en"
@@ -137,3 +151,64 @@ def test_drafts_of_a_paid_voice_cost_nothing_and_never_become_bought_video(shop:
     ran = shop("run", "drafted", "--yes")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert [charge["provider"] for charge in shop.charges("speech")[-2:]] == ["studio", "fal"]
+
+
+def test_a_yes_in_the_table_from_the_beginning_buys_the_speech_and_then_its_video(shop: Shop) -> None:
+    row = f"yes,This row was agreed to as a whole from its first day on.,{VOICE},yes"
+    write_campaign(shop.home, "agreed", [row], head="clip_id,text,voice,approved", extra="approval: required\n")
+
+    ran = shop("run", "agreed", "--yes")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    bought = [charge for kind in ("speech", "video") for charge in shop.charges(kind)]
+    assert [each["kind"] for each in bought if each["campaign"] == "agreed"] == ["speech", "video"]
+
+
+def _by(shop: Shop, *faults: dict[str, Any]) -> None:
+    assert shop.studio.http.put("/_studio/scenario", json={"seed": 7, "faults": list(faults)}).status_code == 200
+
+
+def _accepted(shop: Shop, campaign: str) -> None:
+    """The campaign's one line of speech as a run that died right after its acceptance leaves it."""
+    settings = from_environment({"AURORA_HOME": str(shop.home), "AURORA_PROVIDER": "fal", "FAL_KEY": KEY})
+    (line,) = quote_speech(settings, read_campaign(settings, campaign), (), run_id="run-1").clips
+    assert isinstance(line, QuotedSpeech)
+    ledger, fal = Ledger(settings.ledger), connect(shop.studio.url)
+    till = Till(settings, "run-1", Limits(), ledger, MediaStore(settings.media), fal)
+    plan = order_of(line).plan(till)
+    ledger.claim(plan, limits=Limits())
+    fal.submit(
+        line.request.endpoint,
+        line.request.arguments,
+        before_post=lambda: _nobody(ledger.mark_sending(plan.charge_id, audio_url=None)),
+        on_reply=lambda request_id, body: _nobody(ledger.mark_accepted(plan.charge_id, request_id=request_id)),
+    )
+    ledger.close()
+
+
+def _nobody(_charge: Any) -> None:
+    """Nobody goes on with it."""
+
+
+def test_a_quote_does_not_wait_for_speech_that_is_being_made_and_bills_what_is_ready_by_fals_price(shop: Shop) -> None:
+    shop.write(["slow,This line takes its time to be made."], campaign="slow", voice=VOICE)
+    _by(shop, render("slow", seconds=600))
+    _accepted(shop, "slow")
+
+    waiting = shop("quote", "slow")
+    state = shop.charges("speech")[-1]
+    _by(shop, {"fault": "price", "at": "pricing", "unit_price": "0.04"}, {"fault": "units", "at": "result", "is": "1"})
+    assert until(lambda: shop("quote", "slow").returncode == 0 and _is_settled(shop), seconds=120)
+
+    assert waiting.returncode == 0, waiting.stderr
+    assert (
+        f"slow (tts_audio): slow is still being made at fal (request {state['request_id']}); `aurora run` waits for "
+        "it. It is not bought again."
+    ) in " ".join((waiting.stdout + waiting.stderr).split())
+    assert state["state"] == "accepted"
+    assert shop.charges("speech")[-1]["billed_usd"] == Decimal("0.04")
+    _by(shop)
+
+
+def _is_settled(shop: Shop) -> bool:
+    return bool(shop.charges("speech")[-1]["state"] == "settled")

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from typing import Any
 import pytest
 
 from aurora_pipeline.aurora_videos import ledger as ledger_module
-from aurora_pipeline.aurora_videos.following import Following
+from aurora_pipeline.aurora_videos.following import GIVEN_UP_AFTER, Following
 from aurora_pipeline.aurora_videos.ledger import Ledger, Plan
+from aurora_pipeline.aurora_videos.ledger_tables import charges
 from aurora_pipeline.aurora_videos.quote import is_spoken, quote_campaign
 from aurora_pipeline.aurora_videos.records import Charge
 from aurora_pipeline.aurora_videos.speech_quote import quote_speech
@@ -434,6 +436,85 @@ def test_of_several_requests_alike_the_earliest_that_no_charge_has_is_adopted_an
     assert len(shop.requests()) == 3
 
 
+CHATTERBOX = TABLE.named("chatterbox")
+NOT_LISTED = {"fault": "without", "at": "requests", "keys": ["items.*.json_input"]}
+
+
+def test_a_request_that_was_sent_with_more_is_never_adopted_and_the_speech_is_not_bought_twice(shop: Shop) -> None:
+    shop.write(f'hello,"{HELLO}"', voice="chatterbox")
+    mine, theirs = {"text": shop.said(HELLO)}, {"audio_url": "https://v3.fal.media/boss.wav", "exaggeration": 1.9}
+    stranger = shop.fal.submit(CHATTERBOX.endpoint, mine | theirs, before_post=_no, on_reply=_no)
+    shop.by(at("submit", "lose_request"))
+
+    (failure,) = shop.speak().failures
+    shop.by()
+    (again,) = shop.speak().failures
+
+    assert (
+        f"fal lists request {stranger}, sent with the same and more (audio_url, exaggeration): it may be this one or "
+        "somebody else's. $"
+    ) in failure.sentence
+    assert "stays reserved and it is not sent again; run again later, or look at fal and decide: aurora release" in (
+        failure.sentence
+    )
+    assert again.sentence == failure.sentence
+    assert [(charge.state, charge.request_id) for charge in shop.charges()] == [("unknown", None)]
+    assert len(shop.requests(CHATTERBOX.endpoint)) == 1
+
+
+def _two_voices(shop: Shop) -> list[str]:
+    """One text in the endpoint's own voice, which is sent none, and in a named one."""
+    (shop.root / "data" / "voices.csv").write_text(
+        "voice,engine,language,engine_voice,quality,scripts,description\n"
+        "mine,fal:elevenlabs-turbo-v2.5,en,default,neural,LATIN,Own\n"
+    )
+    text = shop.said(HELLO)
+    return [f'own,"{text}",mine', f'rachel,"{text}",eleven-turbo-rachel-en']
+
+
+def _write_rows(shop: Shop, *rows: str) -> None:
+    write_campaign(shop.root, "spring", list(rows), head="clip_id,text,voice")
+
+
+def test_each_of_two_lost_requests_finds_its_own_voice_again(shop: Shop) -> None:
+    own, rachel = _two_voices(shop)
+    _write_rows(shop, rachel)
+    shop.by(at("submit", "lose_answer"), NOT_LISTED)
+    shop.speak()
+    _write_rows(shop, own)
+    shop.by(at("submit", "lose_answer"))
+    shop.speak()
+    shop.by()
+    _write_rows(shop, own, rachel)
+
+    table = shop.speak()
+
+    assert table.failures == ()
+    said = {item["request_id"]: item["json_input"].get("voice") for item in shop.requests()}
+    assert sorted((charge.clip_id, said[charge.request_id or ""]) for charge in shop.charges()) == [
+        ("own", None),
+        ("rachel", "Rachel"),
+    ]
+    assert_agrees_with_the_bill(shop)
+
+
+def test_what_is_exactly_another_charges_keeps_no_request_that_never_arrived_in_doubt(shop: Shop) -> None:
+    own, rachel = _two_voices(shop)
+    _write_rows(shop, rachel)
+    shop.by(at("submit", "lose_answer"), NOT_LISTED)
+    shop.speak()
+    _write_rows(shop, own)
+    shop.by(at("submit", "lose_request"))
+
+    assert shop.speak().failures == ()
+
+    assert [(charge.clip_id, charge.state) for charge in shop.charges()] == [
+        ("rachel", "unknown"),
+        ("own", "voided"),
+        ("own", "settled"),
+    ]
+
+
 def _no(*_told: str) -> None:
     """Nobody writes down what a stranger does."""
 
@@ -595,6 +676,50 @@ def _speak_one(seller: SpeechSeller, campaign: Any, stop: threading.Event) -> No
     assert voice is not None
     (part,) = saying_of(script, ()).parts
     seller.speech(script, voice, part, stop)
+
+
+def test_a_file_that_a_wrong_row_does_not_find_stays_to_be_fetched_and_mending_the_row_is_enough(shop: Shop) -> None:
+    shop.write(f'hello,"{HELLO}"')
+    table = shop.root / "data" / "speech_models.csv"
+    right = SHIPPED.read_text(encoding="utf-8")
+    table.write_text(right.replace(",audio.url,", ",sound.url,"), encoding="utf-8")
+    (failure,) = shop.speak().failures
+    with shop.ledger.transaction() as db:
+        long_ago = datetime.now(UTC) - 2 * GIVEN_UP_AFTER
+        db.execute(charges.update().values(accepted_at=long_ago, planned_at=long_ago))
+
+    (again,) = shop.speak().failures
+    states = shop.states()
+    table.write_text(right, encoding="utf-8")
+    mended = shop.speak()
+
+    assert (
+        again.sentence
+        == failure.sentence
+        == (
+            f"The result of hello (request {shop.charges()[0].request_id}) names no speech under 'sound.url' but a file "
+            f"under 'audio.url'; write that in the column answer of data/speech_models.csv for {TURBO.endpoint}, then run "
+            "again. It is not bought again."
+        )
+    )
+    assert states == ["completed"]
+    assert mended.failures == ()
+    assert len(shop.requests()) == 1
+    assert_agrees_with_the_bill(shop)
+
+
+def test_a_result_that_holds_no_file_at_all_is_given_up_for_a_person(shop: Shop) -> None:
+    shop.write(f'hello,"{HELLO}"')
+    shop.by({"fault": "without", "at": "result", "keys": ["audio"]})
+    (failure,) = shop.speak().failures
+    with shop.ledger.transaction() as db:
+        long_ago = datetime.now(UTC) - 2 * GIVEN_UP_AFTER
+        db.execute(charges.update().values(accepted_at=long_ago, planned_at=long_ago))
+
+    shop.speak()
+
+    assert "The result of hello names no speech (request " in failure.sentence
+    assert shop.states() == ["rejected"]
 
 
 # ---- the whole command

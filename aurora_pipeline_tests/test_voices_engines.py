@@ -13,7 +13,7 @@ import pytest
 
 from aurora_pipeline.errors import BadSetting, SpeechFailed
 from aurora_pipeline.gear import voices
-from aurora_pipeline.gear.voices import engines, espeak_data, misaki, word_times, workers
+from aurora_pipeline.gear.voices import engines, espeak_data, misaki, word_times, worker, workers
 from aurora_pipeline.gear.voices.engines import Spoken, TimedWord
 from aurora_pipeline.gear.voices.workers import Crew
 
@@ -355,15 +355,47 @@ def test_a_failure_crosses_the_process_as_speech_failed_and_the_process_goes_on(
     assert crew.speak("Hallo", ROBOT).words[0].text == "Hallo"
 
 
-def test_a_process_that_dies_costs_one_text_and_is_replaced(crew):
+def test_a_process_that_died_while_it_had_nothing_to_do_costs_no_text(crew):
     crew.speak("Hallo", ROBOT)
     (helper,) = crew._idle
     helper._process.kill()
-
-    with pytest.raises(SpeechFailed, match=r"The process of the engine espeak ended while it spoke \(code -9\); run"):
-        crew.speak("Hallo", ROBOT)
+    helper._process.wait()
 
     assert crew.speak("Hallo", ROBOT).words[0].text == "Hallo"
+    assert (crew._idle == [helper], crew._begun) == (False, 1)
+
+
+def test_a_text_whose_process_died_under_it_is_said_by_another_one(crew):
+    crew.speak("Hallo", ROBOT)
+    (helper,) = crew._idle
+    helper._process.stdin.write(worker.HEADER.pack(1))  # the next text's first byte is none: it cannot be read
+
+    assert crew.speak("Hallo", ROBOT).words[0].text == "Hallo"
+
+
+def test_a_text_that_ends_every_process_is_refused_and_the_next_one_is_spoken(crew):
+    with pytest.raises(SpeechFailed, match=r"The process of the engine espeak ended while it spoke \(code .*\); run"):
+        crew.speak("Hal\ud800lo", ROBOT)
+
+    assert crew.speak("Hallo", ROBOT).words[0].text == "Hallo"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="shows the environment of a process")
+def test_no_process_of_an_engine_is_told_a_secret(monkeypatch):
+    pytest.importorskip("espeakng_loader")
+    secrets = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "FAL_ADMIN_KEY", "AURORA_LEDGER_URL", "AWS_SECRET_ACCESS_KEY")
+    for name in secrets:
+        monkeypatch.setenv(name, "5f3a-sentinel")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
+    crew = Crew(_Slow(), most=2, pays_after=0)
+    crew.speak("Hallo", ROBOT)
+    (helper,) = crew._idle
+
+    told = Path(f"/proc/{helper._process.pid}/environ").read_bytes().split(b"\0")
+    helper.end()
+
+    assert not [entry for entry in told if b"5f3a-sentinel" in entry]
+    assert {b"LD_LIBRARY_PATH=/opt/lib", f"PATH={os.environ['PATH']}".encode()} <= set(told)
 
 
 def test_one_caller_after_the_other_starts_no_process():

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..errors import RequestRefused, SpendRefused
-from .ledger_tables import IN_DOUBT
+from ..errors import OutcomeUnknown, RequestRefused, SpendRefused, VideoUnusable
+from .following import Following
+from .ledger_tables import CLOSED, IN_DOUBT
 from .purchase import Purchase
 from .quoted import Quoted
 from .records import Charge
@@ -51,12 +52,46 @@ def line_now(fresh: One, agreed: One | None, prices: UnitPrices, *, is_not: str)
 
 
 def complete(till: Till, line: Quoted[Any], stop: threading.Event) -> Charge:
-    """The settled charge of a line; once fal refused the account nothing more is asked for in this run."""
+    """The settled charge of a line, waited for unless the till only looks.
+
+    Once fal refused the account nothing more is asked for in this run. Raises what `Purchase.complete` raises, and
+    `VideoUnusable` or `OutcomeUnknown` for what a look finds unfinished.
+    """
     if till.is_locked.is_set():
         raise RequestRefused(LOCKED, stops_the_run=True)
     try:
-        return Purchase(till, line).complete(stop)
+        return Purchase(till, line).complete(stop) if till.waits else _glanced(till, line, stop)
     except RequestRefused as refused:
         if refused.stops_the_run:
             till.is_locked.set()
         raise
+
+
+def _glanced(till: Till, line: Quoted[Any], stop: threading.Event) -> Charge:
+    """The settled charge of a line that was sent before, if a look at each of its steps is enough."""
+    following, before, charge = Following(till, line.clip_id), "", line.charge
+    while charge is None or charge.state != "settled" or not following.holds(charge):
+        if charge is None or charge.state in CLOSED:
+            raise SpendRefused(f"{line.clip_id} was not accepted, so there is nothing to fetch. Nothing was spent.")
+        if charge.state == before or _is_in_hand(till, charge):
+            raise _not_yet(line.clip_id, charge)
+        before, charge = charge.state, following.glance(charge, stop)
+    return charge
+
+
+def _is_in_hand(till: Till, charge: Charge) -> bool:
+    """Whether a living worker is about to write down what becomes of it."""
+    is_before_its_answer = charge.state in ("reserved", "sending")
+    return is_before_its_answer and not till.ledger.recovery(charge.charge_id).owner_is_gone
+
+
+def _not_yet(clip_id: str, charge: Charge) -> VideoUnusable | OutcomeUnknown:
+    if charge.state in ("reserved", *IN_DOUBT):
+        return OutcomeUnknown(
+            f"It is not known yet whether the request for {clip_id} was accepted; `aurora run` looks it up. "
+            f"${charge.reserved_usd:.2f} stays reserved and it is not sent again."
+        )
+    return VideoUnusable(
+        f"{clip_id} is still being made at fal (request {charge.request_id}); `aurora run` waits for it. It is not "
+        "bought again."
+    )

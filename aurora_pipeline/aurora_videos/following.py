@@ -261,8 +261,13 @@ class Following:
             if (found := goods.url_in(again)) is not None and self.till.fal.may_fetch(found):
                 self.till.ledger.note_result(charge.charge_id, result=again)
                 return found
+            told = again
         except AuroraError as error:
             is_known = isinstance(error, Gone)
+        if misplaced := goods.misplaced_in(told, self.till.fal.may_fetch):  # never given up: it is there
+            raise VideoUnusable(
+                f"The result of {self.clip_id} (request {charge.request_id}) {misplaced}. It is not bought again."
+            )
         what = f"names no {goods.noun}" if url is None else f"names a file on '{host_in(url)}', not one of fal's hosts"
         sentence = (
             f"The result of {self.clip_id} {what} (request {charge.request_id}). It may be billed; it is not "

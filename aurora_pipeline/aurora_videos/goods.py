@@ -8,8 +8,9 @@ table: the model tables tell, and fal's usual names where a row has gone.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,13 +18,15 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from ..errors import VideoUnusable
+from ..gear.fal_answers import CLOCK_SKEW_SECONDS, Unreachable, plain
+from ..gear.fal_platform import Listed
 from ..gear.probe import Probe, probe
 from ..gear.sound_probe import sound_in
 from ..gear.word_answers import at
 from ..speech_models import read_speech_models
 from .bills import counted_bill, video_bill
 from .ledger import Ledger
-from .ledger_tables import charges, in_parts
+from .ledger_tables import IN_DOUBT, Instant, charges, in_parts
 from .pictures import picture_of
 from .records import SPEECH, TRANSCRIPT, Bill, Charge
 from .till import Till
@@ -56,6 +59,10 @@ class Goods(Protocol):
 
     def url_in(self, answer: dict[str, Any]) -> str | None:
         """Where the answer says its file is."""
+        ...
+
+    def misplaced_in(self, answer: dict[str, Any], may_fetch: Callable[[str], bool]) -> str:
+        """Why an answer that holds a file seems to hold none, and how to mend that; empty when it holds none."""
         ...
 
     def content_in(self, answer: dict[str, Any]) -> bytes | None:
@@ -103,6 +110,9 @@ class VideoGoods:
     def url_in(self, answer: dict[str, Any]) -> str | None:
         return _text(at(answer, "video.url"))
 
+    def misplaced_in(self, answer: dict[str, Any], may_fetch: Callable[[str], bool]) -> str:
+        return ""
+
     def content_in(self, answer: dict[str, Any]) -> bytes | None:
         return None
 
@@ -129,24 +139,36 @@ class SpeechGoods:
     noun = "speech"
 
     def found(self, till: Till) -> Found | None:
-        """The earliest request that was sent with the same arguments since, and that no charge has.
+        """The earliest request that was sent with exactly the charge's arguments since, and that no charge has.
 
-        To adopt another one of the account is safe: it says the same text in the same voice.
+        Such a one says the same text in the same voice, whoever sent it. One that holds more than was sent (another
+        voice, speed or recording to imitate; or, for all that is documented, a default that fal fills in) is neither
+        taken for this charge's nor for somebody else's: then nothing is certain, and `Unreachable` names it.
         """
-        arguments = till.ledger.recovery(self.charge.charge_id).arguments or {}
-        since = self.charge.sent_at or self.charge.planned_at
-        alike = [Found(*one) for one in till.fal.platform.alike(self.charge.endpoint, arguments, since=since)]
+        since, platform = self.charge.sent_at or self.charge.planned_at, till.fal.platform
         if self.charge.request_id is not None:
-            return next((one for one in alike if one.request_id == self.charge.request_id), None)
-        owned = _with_charges(till.ledger, [one.request_id for one in alike])
-        free = [one for one in alike if one.request_id not in owned]
-        if len(free) > 1:
-            others = ", ".join(one.request_id for one in free[1:])
-            return replace(free[0], note=f"The provider lists more requests for the same: {others}.")
-        return free[0] if free else None
+            listed = platform.listed(self.charge.endpoint, self.charge.request_id, since=since)
+            return Found(*listed) if listed is not None else None
+        arguments = till.ledger.recovery(self.charge.charge_id).arguments or {}
+        free = without_owners(till.ledger, platform.alike(self.charge.endpoint, arguments, since=since))
+        mine = [one for one in free if one.was_sent_with(arguments)]
+        if not mine and (unsure := not_of_others(till.ledger, self.charge, free)):
+            raise Unreachable(_not_certain(unsure[0], arguments))
+        others = ", ".join(one.request_id for one in mine[1:])
+        note = f"The provider lists more requests for the same: {others}." if others else ""
+        return Found(mine[0].request_id, mine[0].answer, note) if mine else None
 
     def url_in(self, answer: dict[str, Any]) -> str | None:
         return _text(at(answer, self.path))
+
+    def misplaced_in(self, answer: dict[str, Any], may_fetch: Callable[[str], bool]) -> str:
+        elsewhere = next((path for path, text in _texts_in(answer) if may_fetch(text)), None)
+        if elsewhere is None:
+            return ""
+        return (
+            f"names no speech under '{self.path}' but a file under '{elsewhere}'; write that in the column answer of "
+            f"data/speech_models.csv for {self.charge.endpoint}, then run again"
+        )
 
     def content_in(self, answer: dict[str, Any]) -> bytes | None:
         return None
@@ -184,6 +206,9 @@ class TranscriptGoods:
     def url_in(self, answer: dict[str, Any]) -> str | None:
         return None
 
+    def misplaced_in(self, answer: dict[str, Any], may_fetch: Callable[[str], bool]) -> str:
+        return ""
+
     def content_in(self, answer: dict[str, Any]) -> bytes | None:
         return json.dumps(answer, ensure_ascii=False, sort_keys=True).encode()
 
@@ -205,15 +230,49 @@ def found_by_upload(till: Till, charge: Charge, field: str) -> Found | None:
     return Found(*found) if found is not None else None
 
 
-def _with_charges(ledger: Ledger, request_ids: Sequence[str]) -> set[str]:
-    """Those of the provider's requests that a charge of this ledger has, whatever became of it."""
-    mine = [charges.c.request_id.in_(some) for some in in_parts(request_ids)]
+def without_owners(ledger: Ledger, listed: Sequence[Listed]) -> list[Listed]:
+    """Those of the provider's requests that no charge of this ledger has, whatever became of it."""
+    mine = [charges.c.request_id.in_(some) for some in in_parts(one.request_id for one in listed)]
     with ledger.reading() as db:
-        return {found for where in mine for found in db.execute(sa.select(charges.c.request_id).where(where)).scalars()}
+        owned = {one for where in mine for one in db.execute(sa.select(charges.c.request_id).where(where)).scalars()}
+    return [one for one in listed if one.request_id not in owned]
+
+
+def not_of_others(ledger: Ledger, charge: Charge, listed: Sequence[Listed]) -> list[Listed]:
+    """What is left when every other charge in doubt has the earliest request that is exactly its own."""
+    left = list(listed)
+    columns = (charges.c.arguments, sa.func.coalesce(charges.c.sent_at, charges.c.planned_at, type_=Instant))
+    rivals = (charges.c.provider == charge.provider) & (charges.c.endpoint == charge.endpoint)
+    rivals &= charges.c.state.in_(IN_DOUBT) & (charges.c.charge_id != charge.charge_id)
+    with ledger.reading() as db:
+        asked = [(json.loads(sent or "{}"), since) for sent, since in db.execute(sa.select(*columns).where(rivals))]
+    for arguments, since in asked:
+        first = since - timedelta(seconds=CLOCK_SKEW_SECONDS)
+        own = (one for one in left if one.sent_at >= first and one.was_sent_with(arguments))
+        if (theirs := next(own, None)) is not None:
+            left.remove(theirs)
+    return left
+
+
+def _not_certain(near: Listed, arguments: dict[str, Any]) -> str:
+    more = plain(", ".join(near.beyond(arguments))) or "in other types"
+    return (
+        f"fal lists request {near.request_id}, sent with the same and more ({more}): it may be this one or somebody "
+        "else's."
+    )
 
 
 def _incomplete(noun: str, clip_id: str) -> str:
     return f"The {noun} of {clip_id} arrived incomplete; run again to fetch it again. It is not bought again."
+
+
+def _texts_in(answer: dict[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of an answer under the dotted path that a table's cell could name it by."""
+    for name, value in answer.items():
+        if isinstance(value, str):
+            yield f"{within}{name}", value
+        elif isinstance(value, dict):
+            yield from _texts_in(value, f"{within}{name}.")
 
 
 def _text(found: Any) -> str | None:

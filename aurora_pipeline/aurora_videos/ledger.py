@@ -10,7 +10,7 @@
 
 SQLAlchemy Core on SQLite (WAL, synchronous=FULL, BEGIN IMMEDIATE) or Postgres, by the same statements and the same
 tests. Each arrow is one transaction, guarded by the state it starts from, so that two workers following one request
-cannot settle it twice. Money is kept as whole micro-dollars.
+cannot settle it twice. Money is kept as whole micro-dollars, the price of a unit finer.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The ledger's tables: SQLAlchemy Core, the same on SQLite and Postgres.
 
-Money is kept as whole micro-dollars and time as UTC text, because SQLite would round the one and has no time zone for
-the other.
+Money is kept as whole micro-dollars, a unit's price as whole pico-dollars (a character may cost 0.0000125) and time as
+UTC text, because SQLite would round the ones and has no time zone for the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ IN_DOUBT = ("sending", "unknown")  # may have been accepted
 HELD_FOR_A_PERSON = ("rejected", "unknown")  # only a person says that it was not billed
 NEVER_FETCHED = "It was billed and its result was never fetched; each run asks for it again. It is not bought again."
 WITHDRAWN = "Withdrawn from the provider's queue when the run was stopped; it never ran and is not billed."
+MICRO, PICO = 10**6, 10**12
 
 
 class Usd(sa.types.TypeDecorator[Decimal]):
@@ -31,10 +32,23 @@ class Usd(sa.types.TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int((Decimal(value) * 1_000_000).to_integral_value())
+        return None if value is None else int((Decimal(value) * MICRO).to_integral_value())
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value) / 1_000_000
+        return None if value is None else Decimal(value) / MICRO
+
+
+class UnitUsd(sa.types.TypeDecorator[Decimal]):
+    """Decimal dollars of one unit, stored as whole pico-dollars; a finer price is kept that hair too high."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else int((Decimal(value) * PICO).to_integral_value(ROUND_CEILING))
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value) / PICO
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -74,7 +88,7 @@ charges = sa.Table(
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("request_id", sa.String(64), unique=True),
     sa.Column("audio_seconds", sa.Float, nullable=False),
-    sa.Column("usd_per_unit", Usd, nullable=False),  # "usd_per_second" before version 3
+    sa.Column("usd_per_unit", UnitUsd, nullable=False),  # of version 3, "usd_per_second" before; finer since 4
     sa.Column("price_source", sa.Text, nullable=False),
     sa.Column("reserved_usd", Usd, nullable=False),
     sa.Column("billed_seconds", sa.Integer),

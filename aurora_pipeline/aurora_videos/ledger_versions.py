@@ -3,6 +3,7 @@
     1   one table of budgets, by campaign
     2   money by campaign, run, day and month; the breaker, approvals and reconciliations; inputs and reported bills
     3   a charge has a kind (video, speech, transcript) and a unit, whose price is no longer always a second's
+    4   that price is kept in pico-dollars, no longer in micro-dollars: a character costs less than one of these
 
 A ledger of a newer version is refused: an older program might not see what was bought.
 """
@@ -17,10 +18,10 @@ from sqlalchemy.schema import CreateColumn
 
 from ..errors import AuroraError
 from ..price_book import billed_seconds
-from .ledger_tables import HOLDS_MONEY, TABLES, charges, version
+from .ledger_tables import HOLDS_MONEY, MICRO, PICO, TABLES, charges, version
 from .spending import Limits, move, reserve, scopes_of
 
-NEWEST = 3
+NEWEST = 4
 _OF_VERSION_2 = ("inputs", "reported_usd", "bill_source")
 _OF_VERSION_3 = ("kind", "unit", "wanted_units", "arguments")
 _MONEY_OF_A_CHARGE = (
@@ -80,6 +81,12 @@ def _price_by_unit(db: sa.Connection) -> None:
         db.execute(wanted.values(wanted_units=Decimal(billed_seconds(seconds))))
 
 
+def _finer_price(db: sa.Connection) -> None:
+    # Not through `UnitUsd`: it takes what is kept for pico-dollars already.
+    kept = sa.type_coerce(charges.c.usd_per_unit, sa.BigInteger)
+    db.execute(charges.update().values(usd_per_unit=kept * (PICO // MICRO)))
+
+
 def _add_columns(db: sa.Connection, names: Sequence[str]) -> None:
     """Those of a version that the table has not yet; what is required has a default for the rows that are there."""
     there = {column["name"] for column in sa.inspect(db).get_columns(charges.name)}
@@ -90,4 +97,4 @@ def _add_columns(db: sa.Connection, names: Sequence[str]) -> None:
 
 
 # From a version to the next.
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _money_by_scope, 2: _price_by_unit}
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _money_by_scope, 2: _price_by_unit, 3: _finer_price}

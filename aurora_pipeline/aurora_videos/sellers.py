@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from ..gear.media_store import MediaStore
 from ..gear.speech_endpoints import RecogniserModel
 from ..gear.voices import read_voices
@@ -14,13 +16,14 @@ from ..script_table.records import Campaign
 from ..settings import Settings
 from ..speech_models import read_speech_models
 from ..tts_audio.ears import paid_listener
-from .ledger import open_ledger
+from .ledger import Ledger, open_ledger
+from .ledger_tables import UNFINISHED, charges
 from .quote import limits_of
 from .speech_quote import SpeechQuote
 from .speech_seller import SpeechSeller
 from .till import Till
 from .transcript_seller import TranscriptSeller
-from .unit_prices import UnitPrices, unit_prices
+from .unit_prices import UnitPrices, listed_usd, unit_prices
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,9 @@ class Sellers:
 def sellers_of(settings: Settings, campaign: Campaign, agreed: SpeechQuote | None, *, run_id: str) -> Iterator[Sellers]:
     """The sellers of one run.
 
-    The local studio drafts paid voices, free. From fal is bought what ``agreed`` names, and nothing without it; what
-    was accepted before is fetched in any case. Raises `SpendRefused` when it was not asked for on purpose.
+    The local studio drafts paid voices, free. From fal is bought what ``agreed`` names; what was accepted before is
+    waited for. Without ``agreed`` (a quote is being made) nothing is bought or waited for, and what is ready is
+    fetched. Raises `SpendRefused` when it was not asked for on purpose.
     """
     is_paid, speaks, listener = settings.provider == "fal", _speaks(settings, campaign), _listener(settings, campaign)
     if not (speaks or listener) or (is_paid and not settings.fal_key_is_set):
@@ -49,9 +53,13 @@ def sellers_of(settings: Settings, campaign: Campaign, agreed: SpeechQuote | Non
 
     with provider_url(settings) as base_url:
         fal = connect(base_url)
-        prices = unit_prices(fal.platform, agreed) if is_paid and agreed is not None else UnitPrices({}, {})
-        ledger, store = open_ledger(settings.ledger), MediaStore(settings.media)
-        till = Till(settings, run_id, limits_of(settings, campaign), ledger, store, fal, prices.usd)
+        ledger, store, waits = open_ledger(settings.ledger), MediaStore(settings.media), True
+        prices = UnitPrices({}, {})
+        if is_paid and agreed is not None:
+            prices = unit_prices(fal.platform, agreed)
+        elif is_paid:
+            waits, prices = False, UnitPrices(listed_usd(fal.platform, _unfinished_at(ledger)), {})
+        till = Till(settings, run_id, limits_of(settings, campaign), ledger, store, fal, prices.usd, waits=waits)
         models, book = read_speech_models(settings.speech_models), read_price_book(settings.price_book)
         parts = (agreed.parts if agreed is not None else ()) if is_paid else None
         heard = agreed.transcripts if agreed is not None else ()
@@ -59,6 +67,13 @@ def sellers_of(settings: Settings, campaign: Campaign, agreed: SpeechQuote | Non
             SpeechSeller(till, models, book, prices, parts) if speaks else None,
             TranscriptSeller(till, listener, prices, heard) if listener else None,
         )
+
+
+def _unfinished_at(ledger: Ledger) -> list[str]:
+    """The endpoints of fal's where something is under way, whoever works on it."""
+    where = (charges.c.provider == "fal") & charges.c.state.in_(UNFINISHED)
+    with ledger.reading() as db:
+        return list(db.execute(sa.select(charges.c.endpoint).where(where).distinct()).scalars())
 
 
 def _listener(settings: Settings, campaign: Campaign) -> RecogniserModel | None:

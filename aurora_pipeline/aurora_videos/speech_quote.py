@@ -21,7 +21,7 @@ from ..settings import Settings
 from ..speech_models import read_speech_models
 from ..tts_audio import Speech
 from ..tts_audio.saying import saying_of
-from .approvals import HEARING_BY_THE_TABLE, SPEECH_BY_THE_TABLE, approved_fingerprints
+from .approvals import HEARING_BY_THE_TABLE, SPEECH_BY_THE_TABLE, approved_fingerprints, written_in
 from .ledger import open_ledger
 from .quote import each_once, left_in_scopes, standing_charges, standing_of
 from .quoted import MAY_BE_BOUGHT, AnyQuote
@@ -97,7 +97,7 @@ class _Quoting:
         """What people said yes to; where nobody has to be asked, all of it."""
         if not self.needs_approval:
             return {each.asked_as for each in requests}
-        written = [(each.script.clip_id, each.asked_as) for each in requests if each.script.approved]
+        written = [written_in(each.script, each.asked_as) for each in requests if each.script.approved]
         return approved_fingerprints(self.ledger, self.campaign.name, written, by=by)
 
     def _requests(self, script: Script) -> Iterator[SpeechRequest]:

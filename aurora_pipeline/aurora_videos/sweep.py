@@ -10,15 +10,11 @@ Nothing is bought, and nothing is waited for: what is still being made is looked
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Sequence
-from decimal import Decimal
 
 from ..errors import AuroraError, RequestRefused
 from ..gear.fal import FalConnection
-from ..gear.fal_answers import Unreachable
-from ..gear.fal_platform import Platform
 from ..gear.media_store import MediaStore
 from ..parallel import for_each
 from ..settings import Settings
@@ -28,6 +24,7 @@ from .ledger_tables import UNFINISHED
 from .records import Charge
 from .spending import Limits
 from .till import Till
+from .unit_prices import listed_usd
 
 WORKERS = 8
 
@@ -40,7 +37,8 @@ def sweep(settings: Settings, ledger: Ledger, fal: FalConnection, left: Sequence
     """
     if not left:
         return []
-    till = Till(settings, "sweep", Limits(), ledger, MediaStore(settings.media), fal, _unit_usd(fal.platform, left))
+    usd = listed_usd(fal.platform, [charge.endpoint for charge in left if charge.request_id is not None])
+    till = Till(settings, "sweep", Limits(), ledger, MediaStore(settings.media), fal, usd)
 
     def carry_on(charge: Charge, stop: threading.Event) -> Charge:
         return _carried_on(Following(till, f"{charge.campaign}/{charge.clip_id}"), charge, stop)
@@ -58,13 +56,3 @@ def _carried_on(following: Following, charge: Charge, stop: threading.Event) -> 
 
 def _is_the_account(error: AuroraError) -> bool:
     return isinstance(error, RequestRefused) and error.stops_the_run
-
-
-def _unit_usd(platform: Platform, left: Sequence[Charge]) -> dict[str, Decimal]:
-    """The provider's own price of one unit, by endpoint; one that cannot be read is absent (see `bills`)."""
-    found = {}
-    for endpoint in {charge.endpoint for charge in left if charge.request_id is not None}:
-        with contextlib.suppress(Unreachable):
-            if (price := platform.unit_price(endpoint)) is not None:
-                found[endpoint] = price.usd
-    return found

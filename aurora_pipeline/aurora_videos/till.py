@@ -23,7 +23,8 @@ class Till:
     """One run's till.
 
     ``unit_usd`` is the provider's own price of one of its units, by endpoint. ``is_locked`` is set when the account
-    was refused: then what already waits at the provider is left there, since it is still wanted.
+    was refused: then what already waits at the provider is left there, since it is still wanted. ``waits`` is False
+    for a look, such as a quote's: what is ready is fetched, and nothing that is still being made is waited for.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Till:
     unit_usd: dict[str, Decimal] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
     is_locked: threading.Event = field(default_factory=threading.Event)
+    waits: bool = True
 
     def audio_field(self, endpoint: str) -> str:
         """What the endpoint calls the upload that a lost request is found by."""

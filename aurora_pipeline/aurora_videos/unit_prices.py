@@ -6,7 +6,9 @@ first dollar, not on the bill. A price list that cannot be read changes nothing:
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -74,6 +76,16 @@ def unit_prices(platform: Platform, quote: AnyQuote[Any]) -> UnitPrices:
         mine = [clip for clip in quote.to_buy if clip.request.endpoint == endpoint and quote.provider == "fal"]
         refused |= {clip.request.fingerprint: why for clip in mine if (why := _why_not(price, clip)) is not None}
     return UnitPrices(found, refused)
+
+
+def listed_usd(platform: Platform, endpoints: Iterable[str]) -> dict[str, Decimal]:
+    """The provider's own price of one unit, by endpoint; one that cannot be read is absent (see `bills`)."""
+    found = {}
+    for endpoint in dict.fromkeys(endpoints):
+        with contextlib.suppress(Unreachable):
+            if (price := platform.unit_price(endpoint)) is not None:
+                found[endpoint] = price.usd
+    return found
 
 
 def _why_not(price: UnitPrice, clip: Quoted[Any]) -> str | None:

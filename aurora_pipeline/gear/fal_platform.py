@@ -5,6 +5,7 @@ Only reads. A list that cannot be read, or shows a request without its payload, 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,24 @@ class UnitPrice:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A request as fal lists it: with what and when it was sent, and its answer once there is one."""
+
+    request_id: str
+    arguments: Mapping[str, Any]
+    sent_at: datetime
+    answer: dict[str, Any] | None
+
+    def was_sent_with(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether it was sent with exactly these: as JSON, so that ``1`` is not ``true``."""
+        return _as_json(self.arguments) == _as_json(arguments)
+
+    def beyond(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Dotted names of what it holds and ``arguments`` do not."""
+        return sorted(_beyond(self.arguments, arguments))
+
+
+@dataclass(frozen=True)
 class Platform:
     """The client's own httpx client, pointed at fal or (``is_fal`` False) at a studio, which is sent no admin key."""
 
@@ -70,20 +89,23 @@ class Platform:
             raise Unreachable(f"fal lists {len(matches)} requests for one upload; a person must decide.")
         return next(iter(matches.items()), None)
 
-    def alike(
-        self, endpoint: str, arguments: Mapping[str, Any], *, since: datetime
-    ) -> list[tuple[str, dict[str, Any] | None]]:
-        """The requests that were sent with all of ``arguments``, as far as clocks tell not before ``since``.
+    def alike(self, endpoint: str, arguments: Mapping[str, Any], *, since: datetime) -> list[Listed]:
+        """The requests that hold all of ``arguments``, as far as clocks tell not sent before ``since``, in order.
 
-        Each as `find` tells it, the earliest first; the provider may list defaults beside what was sent. Raises
-        `Unreachable` as `find` does, and for one alike that is listed without the time it was sent.
+        What one holds beyond them was sent by somebody else, or is a default that fal lists: nothing here can tell.
+        Raises `Unreachable` as `find` does, and for one alike that is listed without the time it was sent.
         """
-        first, matches = since - timedelta(seconds=CLOCK_SKEW_SECONDS), {}
+        first, found = since - timedelta(seconds=CLOCK_SKEW_SECONDS), {}
         for item in self.requests(endpoint, since=since - LISTING_WINDOW):
-            if _holds(_payload(item), arguments) and (sent_at := _sent_at(item)) >= first:
-                matches[str(item["request_id"])] = (sent_at, _answer(item))
-        in_time = sorted(matches.items(), key=lambda match: match[1][0])
-        return [(request_id, answer) for request_id, (_, answer) in in_time]
+            if _holds(sent := _payload(item), arguments) and (sent_at := _sent_at(item)) >= first:
+                request_id = str(item["request_id"])
+                found[request_id] = Listed(request_id, sent, sent_at, _answer(item))
+        return sorted(found.values(), key=lambda listed: listed.sent_at)
+
+    def listed(self, endpoint: str, request_id: str, *, since: datetime) -> tuple[str, dict[str, Any] | None] | None:
+        """A request that was accepted, by its id, as `find` tells it. Raises `Unreachable`."""
+        items = self.requests(endpoint, since=since - LISTING_WINDOW)
+        return next(((request_id, _answer(item)) for item in items if str(item["request_id"]) == request_id), None)
 
     def requests(self, endpoint: str, *, since: datetime) -> Iterator[dict[str, Any]]:
         """Every request of this account to an endpoint, with payloads, page by page. Raises `Unreachable`."""
@@ -161,6 +183,18 @@ def _holds(sent: Any, wanted: Any) -> bool:
     if not isinstance(wanted, Mapping):
         return bool(sent == wanted)
     return isinstance(sent, Mapping) and all(name in sent and _holds(sent[name], wanted[name]) for name in wanted)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _beyond(sent: Mapping[str, Any], wanted: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    for name, value in sent.items():
+        if name not in wanted:
+            yield f"{within}{name}"
+        elif isinstance(value, Mapping) and isinstance(wanted[name], Mapping):
+            yield from _beyond(value, wanted[name], f"{within}{name}.")
 
 
 def _sent_at(item: dict[str, Any]) -> datetime:

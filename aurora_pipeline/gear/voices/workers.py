@@ -6,7 +6,9 @@ engine speaks here, until enough texts had to wait for one another, as a campaig
 process of its own, one a core.
 
 A process is a fresh interpreter (never a fork, never the caller's own script run again), loads its engine once, and
-ends when its pipe does: with this process, however that ends. One that crashes costs the text it was speaking.
+ends when its pipe does: with this process, however that ends. One that died while it had nothing to do, or under its
+text, is replaced once; a text that ends the second one too is refused. None is told this process's secrets: it is
+given the few variables that a program needs to run, and no key.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ ONE_AT_A_TIME = ("nanotts", "espeak")
 # Spoken while somebody waited. Starting a process costs as much as some fifteen short texts of SVOX Pico: a small
 # campaign is done before it pays.
 PAYS_AFTER_TEXTS = 15
+# All that an engine's process is told of this one's environment, in capitals: names, and what names begin with.
+TOLD = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TMP", "TEMP", "TMPDIR", "LANG", "TZ")
+TOLD_FAMILIES = ("PYTHON", "LD_", "DYLD_", "LC_", "OMP_", "ESPEAK_", "COVERAGE_")
 
 
 class Crew:
@@ -56,14 +61,18 @@ class Crew:
 
     def speak(self, text: str, voice: Voice, ipa: Mapping[int, str] = engines.NO_IPA) -> engines.Spoken:
         """``text`` in ``voice``, here or in a process of its own. Raises `SpeechFailed`."""
-        helper = None
         with self._changed:
             self._inside += 1
         try:
-            helper = self._helper() if self._pays() else None
-            return helper.speak(text, voice, dict(ipa)) if helper else self._speak_here(text, voice, ipa)
+            if not self._pays():
+                return self._speak_here(text, voice, ipa)
+            try:
+                return self._speak_there(text, voice, ipa)
+            except _Ended:
+                return self._speak_there(text, voice, ipa)
         finally:
-            self._back(helper)
+            with self._changed:
+                self._inside -= 1
 
     def _pays(self) -> bool:
         return self._most > 1 and self._contested >= self._pays_after
@@ -74,13 +83,23 @@ class Crew:
             self._contested += self._inside > 1
             return spoken
 
+    def _speak_there(self, text: str, voice: Voice, ipa: Mapping[int, str]) -> engines.Spoken:
+        helper = self._helper()
+        try:
+            return helper.speak(text, voice, dict(ipa)) if helper else self._speak_here(text, voice, ipa)
+        finally:
+            self._back(helper)
+
     def _helper(self) -> _Worker | None:
         """A process with nothing to do, or a new one, or the next that is done; None where none can be started."""
         with self._changed:
             while not self._idle and self._begun >= self._most:
                 self._changed.wait()
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                if (helper := self._idle.pop()).is_alive:
+                    return helper
+                helper.end()
+                self._begun -= 1
             self._begun += 1
         try:
             return _Worker(self.name)
@@ -92,15 +111,18 @@ class Crew:
             return None
 
     def _back(self, helper: _Worker | None) -> None:
+        if helper is None:
+            return
         with self._changed:
-            self._inside -= 1
-            if helper is None:
-                return
             if helper.is_alive:
                 self._idle.append(helper)
             else:
                 self._begun -= 1
             self._changed.notify()
+
+
+class _Ended(SpeechFailed):
+    """A process ended under its text."""
 
 
 class _Worker:
@@ -113,7 +135,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**_told(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         atexit.register(self.end)
 
@@ -126,7 +148,7 @@ class _Worker:
         answer = self._answer((text, voice, ipa))
         if answer is None:
             self.end()
-            raise SpeechFailed(
+            raise _Ended(
                 f"The process of the engine {self._engine_name} ended while it spoke (code "
                 f"{self._process.returncode}); run again, and shorten this text if it ends again. Nothing was spent."
             )
@@ -158,6 +180,12 @@ class _Worker:
                 with contextlib.suppress(OSError):
                     pipe.close()
         atexit.unregister(self.end)
+
+
+def _told() -> dict[str, str]:
+    """This process's environment without what might be secret: what is not known to be needed is not told."""
+    is_told = {name: name.upper() in TOLD or name.upper().startswith(TOLD_FAMILIES) for name in os.environ}
+    return {name: value for name, value in os.environ.items() if is_told[name]}
 
 
 def cores() -> int:
