@@ -9,7 +9,9 @@ Other voices are made from the same model by moving its pitch curve and its spec
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,21 +44,24 @@ _NOT_SPOKEN = frozenset(' ,.!?;:—…"“”()')
 
 
 class HibariEngine:
-    """The ``hibari`` engine. One model a process; onnxruntime's ``run`` may be called from many threads."""
+    """The ``hibari`` engine. One model a process; onnxruntime's ``run`` may be called from many threads.
+
+    Loaded when it first speaks: a run whose speech is all there needs its name and version only.
+    """
 
     name = "hibari"
     takes_ipa = True
 
     def __init__(self) -> None:
-        keep_quiet()
-        from hibari import Hibari
-
         self.version = metadata.version("hibari-tts")
-        self._model = Hibari(threads=1)
-        self._letters = self._model.g2p  # loads here, under the caller's lock, and not in two threads at once
-        _ = self._letters.oov
-        self._session, self._has_durations = session_with(DURATIONS, Path(self._model.model_path))
-        self._model.sess = self._session  # one model in memory, not two
+        self._guard = threading.Lock()
+        self._kept: _Loaded | None = None
+
+    def _loaded(self) -> _Loaded:
+        with self._guard:
+            if self._kept is None:
+                self._kept = _load()
+            return self._kept
 
     def speak(self, text: str, voice: Voice, ipa: Mapping[int, str] = NO_IPA) -> Spoken:
         """``text`` at 24 kHz. Raises `SpeechFailed`, also for a sound in ``ipa`` that American English has not."""
@@ -67,50 +72,75 @@ class HibariEngine:
         heard: list[TimedWord] | None = []
         offset = 0
         stood_in, given = _stood_in(text, ipa)
-        for sentence in self._sentences(stood_in):
+        loaded = self._loaded()
+        for sentence in _sentences(loaded, stood_in):
             try:
-                samples, words = self._sentence(sentence, voice, noise, given)
+                samples, words = _spoken(loaded, sentence, voice, noise, given)
             except (IndexError, KeyError, ValueError, TypeError, RuntimeError, RecursionError) as error:
                 raise SpeechFailed(_cannot_speak(sentence, error)) from error
-            later = offset / self._model.sample_rate
+            later = offset / loaded.model.sample_rate
             heard = None if heard is None or words is None else heard + [_shifted(word, later) for word in words]
             pieces.append(samples)
             offset += len(samples)
         whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        rate = int(self._model.sample_rate)
+        rate = int(loaded.model.sample_rate)
         if heard is None:
             return Spoken(whole, rate, word_times.estimated(text, whole, rate), "estimated")
         return Spoken(whole, rate, word_times.mapped(text, heard), "engine")
 
-    def _sentences(self, text: str) -> Iterator[str]:
-        # [text](/phonemes/) is a command to hibari; scripts are spoken as they are written
-        for sentence in self._model.split_sentences(text.replace("](", "] (")):
-            yield from _cut(sentence)
 
-    def _sentence(
-        self, sentence: str, voice: Voice, noise: np.random.Generator, given: Mapping[str, _Given]
-    ) -> tuple[Samples, list[TimedWord] | None]:
-        """Samples of one sentence and its spoken tokens' times (None when the model does not tell them)."""
-        import numpy as np
-        from hibari import dsp
-        from hibari.g2p.normalize import normalize
+@dataclass(frozen=True)
+class _Loaded:
+    """The package's own model, its pronouncer, and our session of it, which may tell the sounds' durations."""
 
-        written = self._letters.tokenize(normalize(sentence))
-        for token in written:
-            if (known := given.get(token.text.lower())) is not None:
-                token.text, token.phonemes, token.rating = known.word, known.sounds, GIVEN_RATING
-        tokens = self._letters.phonemize_tokens(written)
-        sounds = _sounds(tokens, self._model.vocab)
-        if not sounds:
-            return np.zeros(0, np.float32), []
-        ids = [0, *[self._model.vocab[sound] for sound, _ in sounds], 0]
-        feeds = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([1.0], np.float32)}
-        outputs = self._session.run(None, feeds)
-        frames = _with_voice([output[0] for output in outputs[:6]], voice)
-        samples: Samples = dsp.synth(*frames, noise)
-        if not self._has_durations:
-            return samples, None
-        return samples, _token_times(tokens, sounds, outputs[6].ravel(), len(samples) / self._model.sample_rate)
+    model: Any
+    letters: Any
+    session: Any
+    has_durations: bool
+
+
+def _load() -> _Loaded:
+    keep_quiet()
+    from hibari import Hibari
+
+    model = Hibari(threads=1)
+    letters = model.g2p  # loads here, under the caller's lock, and not in two threads at once
+    _ = letters.oov
+    session, has_durations = session_with(DURATIONS, Path(model.model_path))
+    model.sess = session  # one model in memory, not two
+    return _Loaded(model, letters, session, has_durations)
+
+
+def _sentences(loaded: _Loaded, text: str) -> Iterator[str]:
+    # [text](/phonemes/) is a command to hibari; scripts are spoken as they are written
+    for sentence in loaded.model.split_sentences(text.replace("](", "] (")):
+        yield from _cut(sentence)
+
+
+def _spoken(
+    loaded: _Loaded, sentence: str, voice: Voice, noise: np.random.Generator, given: Mapping[str, _Given]
+) -> tuple[Samples, list[TimedWord] | None]:
+    """Samples of one sentence and its spoken tokens' times (None when the model does not tell them)."""
+    import numpy as np
+    from hibari import dsp
+    from hibari.g2p.normalize import normalize
+
+    written, vocabulary = loaded.letters.tokenize(normalize(sentence)), loaded.model.vocab
+    for token in written:
+        if (known := given.get(token.text.lower())) is not None:
+            token.text, token.phonemes, token.rating = known.word, known.sounds, GIVEN_RATING
+    tokens = loaded.letters.phonemize_tokens(written)
+    sounds = _sounds(tokens, vocabulary)
+    if not sounds:
+        return np.zeros(0, np.float32), []
+    ids = [0, *[vocabulary[sound] for sound, _ in sounds], 0]
+    feeds = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([1.0], np.float32)}
+    outputs = loaded.session.run(None, feeds)
+    frames = _with_voice([output[0] for output in outputs[:6]], voice)
+    samples: Samples = dsp.synth(*frames, noise)
+    if not loaded.has_durations:
+        return samples, None
+    return samples, _token_times(tokens, sounds, outputs[6].ravel(), len(samples) / loaded.model.sample_rate)
 
 
 class _Given(NamedTuple):
