@@ -55,6 +55,11 @@ class Shop:
         file = self.home / "data" / "campaigns" / campaign / "campaign.yaml"
         file.write_text(file.read_text().replace("portrait: ana", f"portrait: ana, voice: {voice}"), encoding="utf-8")
 
+    def by(self, *faults: dict[str, Any]) -> None:
+        """Break the studio so; whole again without any."""
+        answer = self.studio.http.put("/_studio/scenario", json={"seed": 7, "faults": list(faults)})
+        assert answer.status_code == 200, answer.text
+
     def assert_nowhere(self, secret: str) -> None:
         """No file of the home holds it."""
         for file in self.home.rglob("*"):

@@ -34,6 +34,7 @@ from aurora_pipeline.settings import Settings
 from aurora_pipeline.speech_models import SHIPPED, read_speech_models
 from aurora_pipeline.stage_tables import read_rows
 from aurora_pipeline.tts_audio import Speech
+from aurora_pipeline_tests.broken_studio import at
 from aurora_pipeline_tests.paid_shop import KEY, Shop, opened_shop
 from aurora_pipeline_tests.studio_bench import Running
 
@@ -96,7 +97,7 @@ def test_a_paid_ear_is_quoted_agreed_to_bought_once_and_billed_to_the_cent(shop:
     heard, videos = shop.charges("transcript"), shop.charges("video")
     assert [charge["state"] for charge in heard + videos] == ["settled"] * 4
     billed = sum(charge["billed_usd"] for charge in heard + videos)
-    assert 0 <= billed - shop.billed(heard + videos) < len(heard) * MICRODOLLAR  # each rounded up to one
+    assert abs(billed - shop.billed(heard + videos)) < len(heard) * MICRODOLLAR  # each rounded to one
     assert {row.recogniser for row in speeches(shop, "spring").values()} == {f"{EAR} {ENDPOINT}"}
     assert {row.transcript_charge_id for row in speeches(shop, "spring").values()} == {c["charge_id"] for c in heard}
     assert speeches(shop, "spring")["price"].transcript == "The coffee is two dollars today."
@@ -145,6 +146,27 @@ def test_what_is_not_spoken_yet_is_quoted_by_its_text_and_heard_in_the_same_run(
     assert [(line["clip_id"], line["standing"], line["is_spoken"]) for line in quoted] == [("new", "new", False)]
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert speeches(shop, "fresh")["new"].verdict == "pass"
+
+
+@pytest.mark.parametrize("fault", [at("submit", "lose_answer"), at("result", "expired")])
+def test_a_transcript_whose_answer_was_lost_or_has_expired_is_found_again_and_not_bought_again(
+    shop: Shop, fault: dict[str, Any]
+) -> None:
+    name, text = f"lost-{fault['at']}", f"The answer of {fault['at']} gets lost on its way."
+    speak(shop, name, {"line": text})
+    asked = len(shop.requests(ENDPOINT)) - len(shop.requests())
+    shop.by(fault)
+
+    first = shop("run", name, "--yes", **LISTENING)
+    shop.by()
+    second = shop("run", name, "--yes", **LISTENING)
+
+    assert "Nothing to do" in second.stdout or second.returncode == 0, first.stderr + second.stderr
+    assert len(shop.requests(ENDPOINT)) - len(shop.requests()) == asked + 1
+    (charge,) = [each for each in shop.charges("transcript") if each["campaign"] == name]
+    assert charge["state"] == "settled"
+    assert abs(charge["billed_usd"] - shop.billed([charge])) < MICRODOLLAR
+    assert speeches(shop, name)["line"].transcript == text
 
 
 def test_where_rows_need_approval_the_hearing_is_approved_first(shop: Shop) -> None:
