@@ -693,15 +693,13 @@ def test_a_file_that_a_wrong_row_does_not_find_stays_to_be_fetched_and_mending_t
     table.write_text(right, encoding="utf-8")
     mended = shop.speak()
 
-    assert (
-        again.sentence
-        == failure.sentence
-        == (
-            f"The result of hello (request {shop.charges()[0].request_id}) names no speech under 'sound.url' but a file "
-            f"under 'audio.url'; write that in the column answer of data/speech_models.csv for {TURBO.endpoint}, then run "
-            "again. It is not bought again."
-        )
+    request_id = shop.charges()[0].request_id
+    assert failure.sentence == (
+        f"The result of hello (request {request_id}) names no speech under 'sound.url' but a file under 'audio.url'; "
+        f"write that in the column answer of data/speech_models.csv for {TURBO.endpoint}, then run again. It is not "
+        "bought again."
     )
+    assert again.sentence == failure.sentence
     assert states == ["completed"]
     assert mended.failures == ()
     assert len(shop.requests()) == 1

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,6 +54,8 @@ class HibariEngine:
     takes_ipa = True
 
     def __init__(self) -> None:
+        if find_spec("hibari") is None:  # told before the first text, though it is loaded with that
+            raise ModuleNotFoundError("no module named 'hibari'")
         self.version = metadata.version("hibari-tts")
         self._guard = threading.Lock()
         self._kept: _Loaded | None = None

@@ -15,9 +15,9 @@ CREATE TABLE charges (
     request_id VARCHAR,  -- the provider's name of the request; NULL until it was accepted
     audio_seconds DOUBLE,  -- length of the speech that was sent, seconds; NULL for a bought voice, which is sent a text
     unit VARCHAR NOT NULL,  -- what is counted for the bill: second, minute, character or 1000_characters
-    usd_per_unit DECIMAL(18, 6) NOT NULL,  -- price of the moment, US dollars of one unit
+    usd_per_unit DECIMAL(18, 12) NOT NULL,  -- price of the moment, US dollars of one unit
     wanted_units DECIMAL(18, 6),  -- units expected on the bill when it was planned
-    usd_per_second DECIMAL(18, 6),  -- the same price where the unit is a video's billed second; NULL for other kinds
+    usd_per_second DECIMAL(18, 12),  -- the same price where the unit is a video's billed second; NULL for other kinds
     price_source VARCHAR NOT NULL,  -- where the price was read
     reserved_usd DECIMAL(18, 6) NOT NULL,  -- worst case that was held inside the budget, US dollars
     held_usd DECIMAL(18, 6) NOT NULL,  -- of that, what is still held because the bill is open, US dollars; 0 once settled or refused
