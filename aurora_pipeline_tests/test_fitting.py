@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aurora_pipeline.gear import voices
 from aurora_pipeline.gear.voices import TimedWord
 from aurora_pipeline.price_book import billed_seconds
-from aurora_pipeline.tts_audio import fitting
+from aurora_pipeline.tts_audio import fitting, room
 from aurora_pipeline.tts_audio.fitting import LARGEST_TEMPO, MARGIN_SECONDS, apply, plan, stretched
 
 RATE = 24_000
@@ -106,6 +107,69 @@ def test_a_faster_tempo_keeps_the_pitch():
 
     assert planned.tempo > 1.02
     assert np.argmax(spectrum) / 3 == pytest.approx(220, abs=2)  # with its pitch it would be 226
+
+
+def test_the_last_words_are_still_in_what_is_played_faster():
+    samples = line(5.1)
+    samples[-RATE // 20 :] = line(0.05) * 3  # the end is known by its level
+    fitted = apply(plan(samples, RATE, "fit"), samples, RATE)
+
+    loud = np.flatnonzero(np.abs(fitted) > 0.5)
+    assert (len(fitted) - loud[0]) / RATE == pytest.approx(0.05 / 1.028, abs=0.008)
+    assert len(fitted) - loud[-1] < 0.005 * RATE
+
+
+def test_a_sound_that_did_not_get_shorter_as_planned_is_an_error_and_not_cut_off():
+    with pytest.raises(AssertionError, match="planned 100 samples and made 131: words would be cut off"):
+        fitting._exactly(np.ones(131, np.float32), 100, 30)
+
+    assert len(fitting._exactly(np.ones(130, np.float32), 100, 30)) == 100
+
+
+@pytest.fixture(scope="module")
+def speech():
+    text = "Good morning. This is our spring menu, with soups and salads, and it ends with the crust."
+    return [voices.engine("hibari").speak(text, voices.shipped().named(name)).samples for name in ("heart", "low")]
+
+
+def in_a_room(samples: np.ndarray, noise_db: float, *, ends_seconds: float = 0.5) -> np.ndarray:
+    """The speech between two silences, with a hiss so many dB below it."""
+    silence = np.zeros(round(ends_seconds * RATE), np.float32)
+    noise = np.random.default_rng(1).standard_normal(len(samples) + 2 * len(silence))
+    level = np.sqrt(np.mean(samples.astype(float) ** 2)) * 10 ** (noise_db / 20)
+    return (np.concatenate([silence, samples, silence]) + level * noise).astype(np.float32)
+
+
+def test_in_clean_speech_exactly_what_is_38_db_below_it_is_silence(speech):
+    for samples in speech:
+        levels = np.sqrt(np.mean(np.square(samples[: len(samples) // 240 * 240].reshape(-1, 240), dtype=float), axis=1))
+        loud = float(np.percentile(levels, 95))
+        plain = levels > loud * 10 ** (-38 / 20)
+
+        for first in (0, np.flatnonzero(plain)[0]):  # also without the silence before it
+            found = room.sounding(levels[first:], loud=loud, quiet=loud * 10 ** (-38 / 20), frame_seconds=0.01)
+            assert np.array_equal(found, plain[first:])
+
+
+@pytest.mark.parametrize("noise_db", [-45, -35, -30, -28])
+def test_the_noise_of_a_room_is_silence_and_no_word_is_cut_out_of_it(speech, noise_db):
+    for samples in speech:
+        noisy = in_a_room(samples, noise_db)
+        words = [(start + 0.5, end + 0.5) for start, end in tones(samples)]
+        planned = plan(noisy, RATE, "fit")
+
+        assert planned.trimmed_seconds > 0.6
+        assert billed_seconds(planned.seconds) < billed_seconds(len(noisy) / RATE)
+        audible = [span for span in words if span[1] - span[0] > 0.03]
+        assert all(any(kept[0] <= start and end <= kept[1] for kept in planned.kept) for start, end in audible)
+
+
+def test_in_a_very_noisy_room_nothing_is_cut_since_soft_word_ends_drown(speech):
+    assert plan(in_a_room(speech[0], -18), RATE, "trim").is_whole
+
+
+def test_a_steady_tone_is_no_noise():
+    assert plan(line(3.5), RATE, "fit").is_whole
 
 
 def test_the_tempo_is_changed_by_rubberband_where_ffmpeg_has_it_and_by_atempo_else(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import wave
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from aurora_pipeline.tts_audio.acoustics import measure
 from aurora_pipeline.tts_audio.listening import listen
 from aurora_pipeline.tts_audio.loudness import loudness_lufs
 from aurora_pipeline.tts_audio.pace import pace_of
+from aurora_pipeline.tts_audio.repeats import without_repeats
 from aurora_pipeline.tts_audio.wording import compare
 
 RATE = 24_000
@@ -55,6 +57,12 @@ WRONG = [  # voice, what is spoken, the script, what the sentence says
     ("pico-es", "Puedes ahorrar 60 euros cada mes.", "Puedes ahorrar 70 euros cada mes.", "'60' instead of '70'"),
     ("pico-fr", "Depuis 2012, nos clients restent.", "Depuis 2020, nos clients restent.", "'2012' instead of '2020'"),
     ("pico-it", "Prova gratis per tre giorni.", "Prova gratis per 30 giorni.", "instead of '30'"),
+    ("heart", "You can't cancel anytime.", "You can cancel anytime.", "'can't' instead of 'can'"),
+    ("low", "Free shipping over fourteen euros.", "Free shipping over forty euros.", "'14' instead of 'forty'"),
+    ("heart", "Save fifty dollars.", "Save fifteen dollars.", r"'\$50' instead of 'fifteen'"),
+    ("low", "Thirteen percent off.", "Thirty percent off.", "'13%' instead of 'Thirty'"),
+    ("pico-de", "Sie sparen vierzehn Euro im Monat.", "Sie sparen vierzig Euro im Monat.", "'14' instead of 'vierzig'"),
+    ("pico-es", "No puedes cancelar hoy.", "Puedes cancelar hoy.", "it adds 'no'"),
 ]  # fmt: skip
 
 
@@ -112,8 +120,29 @@ def test_an_empty_clip_fails(samples):
 
 def test_an_empty_recording_is_not_blamed_on_a_text_it_does_not_have():
     assert _sentence(_heard(_silence(2), text=""), "silent") == (
-        "No speech can be heard in this recording. Nothing was spent."
+        "No speech can be heard in this recording; record it again, or check that the right file and channel were "
+        "saved. Nothing was spent."
     )
+
+
+def test_an_empty_recording_of_a_known_text_is_called_a_recording():
+    assert _sentence(_heard(_silence(2), is_recording=True), "silent").startswith(
+        "No speech can be heard in this recording; record it again"
+    )
+
+
+@pytest.mark.parametrize("noise_db", [-40, -30, -20])
+def test_the_noise_of_a_room_is_taken_for_silence_and_not_for_slow_speech(speech, noise_db):
+    quiet = np.concatenate([_silence(1), speech, _silence(1)])
+    hiss = np.random.default_rng(1).standard_normal(len(quiet))
+    noisy = (quiet + hiss * np.sqrt(np.mean(speech**2)) * 10 ** (noise_db / 20)).astype(np.float32)
+
+    found, clean = measure(noisy, RATE), measure(quiet, RATE)
+
+    assert found.leading_seconds == pytest.approx(clean.leading_seconds, abs=0.16)
+    assert found.trailing_seconds == pytest.approx(clean.trailing_seconds, abs=0.16)
+    assert found.speaking_seconds == pytest.approx(clean.speaking_seconds, rel=0.15)
+    assert "pace" not in {finding.check for finding in _heard(noisy).findings}
 
 
 @pytest.mark.parametrize("gain", [0.3, 0.7, 1.0])
@@ -207,6 +236,10 @@ def test_loudness_agrees_with_an_independent_meter_and_with_ffmpeg(tmp_path, rat
 # a transcript that was bought: words, but nothing laid onto the sound
 
 
+def _transcript(text):
+    return Transcript(text, tuple(HeardWord(word) for word in text.split()))
+
+
 class Bought:
     """A recogniser that answers with a transcript it was given: what a paid one will be to `listen`."""
 
@@ -249,6 +282,106 @@ def test_a_bought_transcripts_other_number_is_wrong_and_another_spelling_of_it_i
     transcript = Transcript(heard, tuple(HeardWord(word) for word in heard.split()))
 
     assert bool(compare(script, transcript, "en").wrong) is is_wrong
+
+
+@pytest.mark.parametrize(
+    ("language", "script", "heard"),
+    [
+        ("en", "You can cancel anytime.", "You can't cancel anytime."),
+        ("en", "You cannot return it.", "You can return it."),
+        ("en", "Free shipping over forty euros.", "Free shipping over 14 euros."),
+        ("en", "Free shipping over forty euros.", "Free shipping over fourteen euros."),
+        ("en", "Save fifteen dollars.", "Save $50."),
+        ("en", "Thirty percent off.", "13% off."),
+        ("de", "Das gilt nicht sonntags.", "Das gilt auch sonntags."),
+        ("de", "Wir haben eine Zeit.", "Wir haben keine Zeit."),
+        ("de", "Sie sparen vierzig Euro.", "Sie sparen 14 Euro."),
+        ("fr", "Vous ne pouvez pas annuler.", "Vous pouvez annuler."),
+        ("fr", "Cela coûte quarante euros.", "Cela coûte 14 euros."),
+        ("fr", "Nous fermons.", "Nous ne fermons jamais."),
+        ("es", "Puedes cancelar hoy.", "No puedes cancelar hoy."),
+        ("it", "Prova gratis per 30 giorni.", "Prova gratis per tre giorni."),
+    ],
+)
+def test_another_number_or_a_no_in_a_transcript_is_wrong_however_alike_it_sounds(language, script, heard):
+    if language != "en":
+        pytest.importorskip("unicode_rbnf")
+
+    assert compare(script, _transcript(heard), language).wrong
+    laid = [ScriptWord(word, 0.0, 1.0, 0.9) for word in script.split()]
+    assert not compare(script, replace(_transcript(heard), script=tuple(laid)), language).wrong
+    laid = [replace(word, likelihood=0.0005) for word in laid]
+    assert compare(script, replace(_transcript(heard), script=tuple(laid)), language).wrong
+
+
+@pytest.mark.parametrize(
+    ("language", "script", "heard"),
+    [
+        ("en", "We open at nine thirteen.", "We open at 9.13."),
+        ("en", "Over fifteen thousand customers.", "Over 15,000 customers."),
+        ("en", "It isn’t late, and you’re in.", "It is not late and you are in."),
+        ("en", "Win one of three cars.", "Win 1 of 3 cars."),
+        ("de", "Das kostet 1.299,50 €.", "Das kostet 1299 Euro 50."),
+        ("de", "Vierzigtausend Menschen.", "40.000 Menschen."),
+        ("fr", "Quarante mille personnes.", "40 000 personnes."),
+        ("it", "C’è un’altra novità.", "C'è un altra novita."),
+        ("en", "Say “hello” (again) — to the new… menu.", "Say hello again to the new menu."),
+        ("de", "Sagen Sie „Guten Morgen“ – heute!", "Sagen Sie Guten Morgen heute."),
+    ],
+)
+def test_another_way_to_write_the_same_is_not_wrong(language, script, heard):
+    if language != "en":
+        pytest.importorskip("unicode_rbnf")
+
+    assert compare(script, _transcript(heard), language).wrong == ()
+
+
+@pytest.mark.parametrize(
+    ("script", "heard", "told"),
+    [
+        ("Call 1-800-555-0199 now.", "Call 1-800-555199 now.", "'1-800-555-0199' (heard: '1-800-555199')"),
+        ("Text 0800 123 4567 now.", "Text 81234567 now.", "'0800 123 4567' (heard: '81234567')"),
+        ("See www.aurora.io now.", "See do what we're at now.", "'www.aurora.io' (heard: 'do what we're at')"),
+        ("Hmm, uh... well.", "Come out well.", "'Hmm, uh' (heard: 'Come out')"),
+        ("Take e.g. & this.", "Take age A this.", "'e.g. &' (heard: 'age A')"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_judged_warns_and_says_to_write_it_as_it_is_spoken(speech, script, heard, told):
+    found = listen(speech[:RATE], RATE, text=script, language="en", recogniser=Bought(heard))
+
+    sentences = [finding.sentence for finding in found.findings if finding.check == "text"]
+    assert sentences == [
+        f"Whether this is said as it should be cannot be judged: {told}. Listen to it, and write it as it is spoken "
+        "('five five five, oh one nine nine', 'aurora dot io', 'for example'). Nothing was spent."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "heard"),
+    [
+        ("Call 555-0199 now.", "Call 555-0188 now."),
+        ("Call 1-800-555-0199 now.", "Call 212-447-6321 now."),
+        ("Call 555-0199 now.", "Call 555-0199 now. Please like and subscribe to us."),
+        ("We meet at 10:05 a.m. here.", "We meet at 10:50 a.m. here."),
+        ("Plus de 80 % ici.", "Plus de 18 % ici."),
+    ],
+)
+def test_another_telephone_number_hour_or_share_and_words_after_one_are_wrong(script, heard):
+    assert compare(script, _transcript(heard), "en").wrong
+
+
+@pytest.mark.parametrize("heard", ["Call 5550199 now.", "Call 555 01 99 now."])
+def test_a_telephone_number_is_compared_digit_by_digit(heard):
+    assert compare("Call 555-0199 now.", _transcript(heard), "en").differences == ()
+
+
+def test_what_a_recogniser_says_again_and_again_is_cut_where_nobody_could_say_it_in_the_time(speech):
+    looped = _heard(speech, recogniser=Bought(" ".join([TEXT] * 9 + TEXT.split()[:5])))
+    twice = _heard(np.concatenate([speech, speech]), recogniser=Bought(f"{TEXT} {TEXT}"))
+
+    assert (looped.transcript, looped.verdict) == (TEXT, "pass")
+    assert "it adds 'Our store opens" in _sentence(twice, "text")
+    assert without_repeats("Buy it " * 6, "Buy it. Buy it. Buy it.", "en", 0.5) == "Buy it Buy it Buy it"
 
 
 def test_added_sentences_fail_and_one_stuttered_word_does_not(speech):
@@ -297,6 +430,25 @@ def test_twenty_good_clips_pass_and_none_warns_of_its_words(whisper):
     assert [h.verdict for h in heard] == ["pass"] * len(GOOD), [h.findings for h in heard if h.findings]
     assert np.mean([h.word_error for h in heard]) < 0.05
     assert [[word.text for word in h.aligned] for h in heard] == [text.split() for _, text in GOOD]
+
+
+QUOTED = [
+    "He said: “Don’t panic” — twice.",
+    "Our motto: “You’re home.”",
+    "Say “hello” to the new menu.",
+    "The sign read “We’re closed”, but they weren’t.",
+    "“Welcome!” That’s how we greet you.",
+    "‘Don’t stop,’ she said.",
+]
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_typographic_quotes_and_dashes_are_no_words(whisper, text):
+    spoken = _spoken(text)
+
+    heard = _heard(spoken.samples, text=text, recogniser=whisper)
+
+    assert (heard.verdict, [word.text for word in heard.aligned]) == ("pass", text.split())
 
 
 @pytest.mark.parametrize(("voice", "said", "script", "told"), WRONG)

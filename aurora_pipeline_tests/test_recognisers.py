@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from aurora_pipeline.errors import Interrupted, SpeechFailed
 from aurora_pipeline.gear import recognisers, voices
 from aurora_pipeline.gear.recognisers import registry, scripts, spectrum, windows
+from aurora_pipeline.gear.recognisers.meanings import has_number, negations
 from aurora_pipeline.gear.recognisers.spelling import likeness, sounds_of
 
 SENTENCE = "The plan costs $30 a month, and you can cancel at any time."
@@ -84,6 +86,29 @@ def test_languages_without_spaces_are_laid_character_by_character():
     assert scripts.pieces("Guten Tag!", "de") == ["Guten", "Tag!"]
 
 
+@pytest.mark.parametrize(
+    ("piece", "bare"),
+    [
+        ("“Don’t", "Don't"),
+        ("home.”", "home."),
+        ("(415)", "415"),
+        ("„neue“", "neue"),
+        ("«hola»", "hola"),
+        ("—", ""),
+        ("🎉🎉", ""),
+        ("uh...", "uh..."),
+        ("¿Qué", "¿Qué"),
+        ("-5", "-5"),
+        ("°C", "°C"),
+        ("15%", "15%"),
+        ("&", "&"),
+        ("नमस्ते।", "नमस्ते।"),
+    ],
+)
+def test_quotes_brackets_dashes_and_pictures_around_a_word_are_not_spoken(piece, bare):
+    assert scripts.bare(piece) == bare
+
+
 # spelling
 
 
@@ -128,7 +153,60 @@ def test_a_text_the_pronouncer_chokes_on_is_compared_by_its_letters():
     assert sounds_of("Привет", "en") or sounds_of("Привет", "ru") == "привет"
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "other"), [("de", "1.299,50 €", "1299 Euro 50"), ("fr", "dès 49,90 €", "des 49 euros 90")]
+)
+def test_a_price_has_its_currency_where_it_is_said(language, one, other):
+    assert sounds_of(one, language) == sounds_of(other, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "count"),
+    [
+        ("en", "You can’t, and I will not.", 2),
+        ("en", "Nothing on the notebook", 1),
+        ("de", "keinen Tag, nie", 2),
+        ("fr", "Vous ne pouvez pas", 1),
+        ("es", "Jamás, no", 2),
+        ("it", "Non è mai tardi", 2),
+        ("xx", "not", 0),
+    ],
+)
+def test_words_that_say_no_are_counted(language, text, count):
+    assert negations(text, language) == count
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "is_one"),
+    [
+        ("en", "over forty", True),
+        ("en", "room 4", True),
+        ("en", "one of us", False),
+        ("en", "000", False),
+        ("de", "vierzehn", True),
+        ("fr", "quatre-vingt-dix", True),
+        ("es", "veintiún", False),
+        ("it", "tredici", True),
+        ("tlh", "wa'", False),
+    ],
+)
+def test_numbers_are_known_in_words_as_well(language, text, is_one):
+    pytest.importorskip("unicode_rbnf")
+    assert has_number(text, language) is is_one
+
+
 # the recogniser
+
+
+def test_quotes_that_nobody_speaks_make_no_word_improbable(whisper):
+    text = "Say “hello” — to the new menu…"
+    spoken = voices.engine("hibari").speak("Say hello to the new menu.", HEART)
+
+    heard = whisper.hear(spoken.samples, spoken.sample_rate, language="en", script=text)
+
+    assert [word.text for word in heard.script] == text.split()
+    assert min(word.likelihood for word in heard.script) > 0.05
+    assert all(one.start_seconds <= two.start_seconds for one, two in pairwise(heard.script))
 
 
 def test_without_the_extra_there_is_no_recogniser(monkeypatch):

@@ -45,6 +45,29 @@ def test_a_recording_with_a_video_gives_its_sound(tmp_path):
     assert len(read(tmp_path / "phone.mp4").samples) > 0.9 * SAMPLE_RATE
 
 
+def stereo(file, left, right):
+    """A tone in both channels, each turned up as asked; below 0 it is upside down."""
+    import ffmpeg as graph
+
+    both = graph.input(f"aevalsrc={left}*sin(2000*t)|{right}*sin(2000*t):s=48000:d=1", f="lavfi")
+    ffmpeg.run(both.output(ffmpeg.target(file)))
+    return file
+
+
+@pytest.mark.parametrize(("left", "right", "peak"), [(0.4, -0.4, 0.4), (0.4, -0.2, 0.3), (-0.2, 0.4, 0.3)])
+def test_a_channel_that_is_upside_down_does_not_cancel_the_other(tmp_path, left, right, peak):
+    assert np.abs(read(stereo(tmp_path / "a.wav", left, right)).samples).max() == pytest.approx(peak, abs=0.02)
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.4, 0.4), (0.4, 0.0), (0.0, 0.4), (0.4, 0.2)])
+def test_ordinary_stereo_is_mixed_as_ffmpeg_mixes_it(tmp_path, left, right):
+    file = stereo(tmp_path / "a.wav", left, right)
+
+    mixed = np.frombuffer(ffmpeg.run(recordings.decoded(file)).stdout, "<f4")
+
+    assert np.array_equal(read(file).samples, mixed)
+
+
 def silent_video(file):
     import ffmpeg as graph
 

@@ -193,6 +193,20 @@ def test_a_recording_that_is_saved_again_meanwhile_is_not_taken_for_the_one_that
     ]
 
 
+def test_a_silent_recording_is_not_blamed_on_a_voice(settings):
+    folder = settings.root / "campaign"
+    folder.mkdir()
+    write_wav(folder / "hello.wav", np.zeros(24_000, np.float32), 24_000)
+    script = replace(_script(voice=""), audio="hello.wav", audio_sha256=sha256_of(folder / "hello.wav"))
+
+    table = speak_campaign(settings, replace(_campaign(script), folder=folder), Silent())
+
+    assert [failure.sentence for failure in table.failures] == [
+        "No speech can be heard in this recording; record it again, or check that the right file and channel were "
+        "saved. Nothing was spent."
+    ]
+
+
 def test_a_home_voice_that_is_made_of_something_else_makes_its_speech_outdated(settings, whistle):
     script = replace(_script(voice="heart"), voice_sha256="1" * 64)
     (speech,) = speak_campaign(settings, _campaign(script), Silent()).rows

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .loudness import loudness_lufs
+from .room import sounding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +95,8 @@ def _silences(samples: Samples, rate: int) -> tuple[Interval, tuple[Interval, ..
     levels = np.sqrt((blocks.reshape(-1, frame) ** 2).mean(axis=1))
     if not levels.any():
         return (0.0, 0.0), ()
-    loud = np.flatnonzero(levels > float(np.percentile(levels[levels > 0], LOUD_PERCENTILE)) * 10 ** (QUIET_DB / 20))
-    step = frame / rate
+    speech, step = float(np.percentile(levels[levels > 0], LOUD_PERCENTILE)), frame / rate
+    loud = np.flatnonzero(sounding(levels, loud=speech, quiet=speech * 10 ** (QUIET_DB / 20), frame_seconds=step))
     gaps = tuple(
         (round(float(before + 1) * step, 3), round(float(after) * step, 3))
         for before, after in pairwise(loud)

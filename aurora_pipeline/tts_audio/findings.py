@@ -44,15 +44,21 @@ LOST_WORD_ERROR, LOST_LIKELIHOOD = 0.5, 0.02
 MOST_TOLD = 4  # differences in one sentence; the rest is counted
 
 
-def silent(text: str) -> Finding:
-    about = " in what was made of this text; write it in the voice's own language" if text else " in this recording"
+def silent(text: str, *, is_recording: bool) -> Finding:
+    about = (
+        " in what was made of this text; write it in the voice's own language"
+        if text and not is_recording
+        else " in this recording; record it again, or check that the right file and channel were saved"
+    )
     return Finding("silent", FAIL, f"No speech can be heard{about}. {UNSPENT}")
 
 
-def of_sound(sound: Acoustics, text: str, pauses_seconds: Sequence[float]) -> Iterator[Finding]:
+def of_sound(
+    sound: Acoustics, text: str, pauses_seconds: Sequence[float], *, is_recording: bool = False
+) -> Iterator[Finding]:
     """Level, clipping, silences. Of silence nothing else is said."""
     if 10 ** (sound.peak_dbfs / 20) < QUIETEST_PEAK or sound.rms < QUIETEST_RMS:
-        yield silent(text)
+        yield silent(text, is_recording=is_recording)
         return
     yield from _clipping(sound)
     yield from _loudness(sound.loudness_lufs)
@@ -92,7 +98,8 @@ def of_words(
     """What differs from the script. ``times`` are those of its pieces, ``said`` names the recogniser."""
     is_strong = language in STRONG_LANGUAGES or transcript.script is None
     wrong = comparison.wrong if is_strong and _is_clear(transcript, language, len(times)) else ()
-    doubtful = [each for each in comparison.differences if each.is_doubtful]
+    doubtful = [each for each in comparison.differences if each.is_doubtful and not each.unjudged]
+    unjudged = [each for each in comparison.differences if each.is_doubtful and each.unjudged]
     if wrong:
         yield Finding("text", FAIL, _told(wrong, times, UNSPENT))
     elif _is_hopeless(comparison, transcript) or (is_strong and _is_lost(comparison, transcript)):
@@ -104,6 +111,8 @@ def of_words(
         )
     elif doubtful:
         yield Finding("text", WARN, _told(doubtful, times, f"It may be only {said} that misheard. {UNSPENT}"))
+    elif unjudged:
+        yield Finding("text", WARN, _unjudged(unjudged))
 
 
 def of_language(comparison: Comparison, transcript: Transcript, language: str) -> Iterator[Finding]:
@@ -173,14 +182,15 @@ def _is_clear(transcript: Transcript, language: str, words: int) -> bool:
 def _is_hopeless(comparison: Comparison, transcript: Transcript) -> bool:
     laid = transcript.script or ()
     lost = sum(word.likelihood < HOPELESS_LIKELIHOOD for word in laid)
-    return bool(laid) and lost / len(laid) >= HOPELESS_SHARE and comparison.word_error >= HOPELESS_WORD_ERROR
+    return bool(laid) and lost / len(laid) >= HOPELESS_SHARE and comparison.judged_error >= HOPELESS_WORD_ERROR
 
 
 def _is_lost(comparison: Comparison, transcript: Transcript) -> bool:
-    likelihoods = [word.likelihood for word in transcript.script or ()]
+    laid = enumerate(transcript.script or ())
+    likelihoods = [word.likelihood for index, word in laid if index not in comparison.unjudged]
     return (
         bool(likelihoods)
-        and comparison.word_error >= LOST_WORD_ERROR
+        and comparison.judged_error >= LOST_WORD_ERROR
         and statistics.median(likelihoods) < LOST_LIKELIHOOD
     )
 
@@ -191,6 +201,15 @@ def _told(differences: Sequence[Difference], times: Sequence[Word], ending: str)
     return (
         f"The speech does not say what the script says: {told}{more}. Listen to it; write the words as they are "
         f"spoken, give the campaign's lexicon their pronunciation, or choose another voice. {ending}"
+    )
+
+
+def _unjudged(differences: Sequence[Difference]) -> str:
+    """A telephone number, an address, a sign: the remedy is to write it out."""
+    told = "; ".join(f"'{_short(each.script)}' (heard: '{_short(each.heard)}')" for each in differences[:MOST_TOLD])
+    return (
+        f"Whether this is said as it should be cannot be judged: {told}. Listen to it, and write it as it is spoken "
+        f"('five five five, oh one nine nine', 'aurora dot io', 'for example'). {UNSPENT}"
     )
 
 

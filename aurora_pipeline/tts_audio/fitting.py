@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..gear import ffmpeg
 from ..gear.voices import TimedWord
 from ..price_book import billed_seconds
+from .room import sounding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +42,11 @@ LARGEST_TEMPO = 1.03
 # One frame at 25 a second: should a provider's video come out a frame longer than its audio, it still costs no more.
 MARGIN_SECONDS = 0.04
 QUIET_DB = -38.0  # below the loud parts; see gear/voices/word_times.py
+LOUDEST_NOISE_DB = -30.0  # in more of it soft word ends drown, and nothing is cut
 HOP_SECONDS = 0.01
 FADE_SECONDS = 0.008
+# By how much a stretched sound may miss its length; measured: rubberband 0.02 ms, atempo its window of 32 ms.
+RUBBERBAND_SLACK_SECONDS, ATEMPO_SLACK_SECONDS = 0.001, 0.04
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,12 @@ def plan(
     """How to fit ``samples``. ``untouched`` pauses are meant; below ``least_seconds`` nothing is taken away."""
     length = len(samples) / sample_rate
     whole = Fitting(((0.0, length),), 1.0, length, 0.0, 0.0)
-    sounding = _sounding(samples, sample_rate)
-    if mode == "off" or not sounding or length <= least_seconds:
+    heard = _sounding(samples, sample_rate)
+    if mode == "off" or not heard or length <= least_seconds:
         return whole
-    ends = _trimmed(sounding, length, least_seconds)
+    ends = _trimmed(heard, length, least_seconds)
     trimmed = Fitting((ends,), 1.0, ends[1] - ends[0], length - (ends[1] - ends[0]), 0.0)
-    return trimmed if mode == "trim" else _under_its_second(trimmed, _pauses(sounding, untouched), least_seconds)
+    return trimmed if mode == "trim" else _under_its_second(trimmed, _pauses(heard, untouched), least_seconds)
 
 
 def apply(fitting: Fitting, samples: Samples, sample_rate: int) -> Samples:
@@ -103,7 +107,8 @@ def apply(fitting: Fitting, samples: Samples, sample_rate: int) -> Samples:
     wanted = round(fitting.seconds * sample_rate)
     if fitting.tempo != 1.0:
         joined = _faster(joined, sample_rate, fitting.tempo)
-    return _exactly(joined, wanted)
+    slack_seconds = RUBBERBAND_SLACK_SECONDS if _has_rubberband() else ATEMPO_SLACK_SECONDS
+    return _exactly(joined, wanted, math.ceil(slack_seconds * sample_rate))
 
 
 def _under_its_second(trimmed: Fitting, pauses: Sequence[Span], least_seconds: float) -> Fitting:
@@ -134,14 +139,14 @@ def _without(whole: Span, pauses: Sequence[Span], cuts: Sequence[float]) -> list
     return [*kept, (begin, whole[1])]
 
 
-def _trimmed(sounding: Sequence[Span], length: float, least_seconds: float) -> Span:
-    start = max(0.0, min(sounding[0][0] - KEPT_HEAD_SECONDS, length - least_seconds))
-    return start, min(length, max(sounding[-1][1] + KEPT_TAIL_SECONDS, start + least_seconds))
+def _trimmed(heard: Sequence[Span], length: float, least_seconds: float) -> Span:
+    start = max(0.0, min(heard[0][0] - KEPT_HEAD_SECONDS, length - least_seconds))
+    return start, min(length, max(heard[-1][1] + KEPT_TAIL_SECONDS, start + least_seconds))
 
 
-def _pauses(sounding: Sequence[Span], untouched: Sequence[Span]) -> list[Span]:
+def _pauses(heard: Sequence[Span], untouched: Sequence[Span]) -> list[Span]:
     """The silences between sounds, without those that somebody asked for."""
-    gaps = [(before[1], after[0]) for before, after in pairwise(sounding)]
+    gaps = [(before[1], after[0]) for before, after in pairwise(heard)]
     return [gap for gap in gaps if not any(gap[0] < end and start < gap[1] for start, end in untouched)]
 
 
@@ -156,8 +161,10 @@ def _sounding(samples: Samples, sample_rate: int) -> list[Span]:
     padded = np.zeros(count * hop, np.float64)
     padded[: len(samples)] = samples
     levels = np.sqrt((padded.reshape(count, hop) ** 2).mean(axis=1))
-    loud = levels > max(float(np.percentile(levels, 95)), 1e-6) * 10 ** (QUIET_DB / 20)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False])).astype(np.int8)))
+    loud = max(float(np.percentile(levels, 95)), 1e-6)
+    quiet = loud * 10 ** (QUIET_DB / 20)
+    is_on = sounding(levels, loud=loud, quiet=quiet, frame_seconds=HOP_SECONDS, loudest_floor_db=LOUDEST_NOISE_DB)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_on, [False])).astype(np.int8)))
     spans = edges.reshape(-1, 2) * (hop / sample_rate)
     return [(float(start), min(float(end), len(samples) / sample_rate)) for start, end in spans]
 
@@ -177,9 +184,12 @@ def _joined(samples: Samples, sample_rate: int, kept: Sequence[Span]) -> Samples
     return joined
 
 
-def _exactly(samples: Samples, count: int) -> Samples:
+def _exactly(samples: Samples, count: int, slack: int) -> Samples:
+    """``samples`` cut or filled up to ``count``, by rounding's few. Raises AssertionError where words would go."""
     import numpy as np
 
+    if abs(len(samples) - count) > slack:
+        raise AssertionError(f"fitting planned {count} samples and made {len(samples)}: words would be cut off")
     return np.concatenate((samples, np.zeros(max(0, count - len(samples)), np.float32)))[:count]
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..gear.recognisers import NOT_INSTALLED, Nobody, Recogniser, ScriptWord, Transcript
+from ..gear.recognisers.languages import bare_tag
 from ..gear.voices import TimedWord
 from . import findings
 from .acoustics import Acoustics, measure
 from .alignment import word_times
 from .pace import Pace, pace_of
 from .records import Finding, Heard, Word
+from .repeats import without_repeats
+from .unjudged import unjudged
 from .wording import Comparison, compare
 
 if TYPE_CHECKING:
@@ -26,13 +30,13 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-REVISION = 1  # counts changes of what is found of the same sound
+REVISION = 2  # counts changes of what is found of the same sound
 NOBODY = Nobody(NOT_INSTALLED)
 _NOTHING = Acoustics(0.0, -120.0, 0.0, -70.0, (), 0.0, 0.0, 0.0, ())
 _ORDER = ("pass", "warn", "fail")
 
 
-def listen(
+def listen(  # noqa: PLR0913 - everything a verdict depends on, by name
     samples: Samples,
     rate: int,
     *,
@@ -41,28 +45,38 @@ def listen(
     words: Sequence[TimedWord | Word] = (),
     recogniser: Recogniser | Nobody = NOBODY,
     pauses_seconds: Sequence[float] = (),
+    is_recording: bool = False,
     stop: threading.Event | None = None,
 ) -> Heard:
     """Everything that can be heard of mono ``samples`` that should say ``text`` in ``language``.
 
     ``text`` may be empty for a recording whose words nobody wrote down. ``words`` are its times as the engine knows
-    them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. Without a recogniser
-    the words are not compared, and `Heard.recogniser` says why nobody does. Raises what the recogniser raises.
+    them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. A sound that somebody
+    recorded ``is_recording``: it is not blamed on a voice. Without a recogniser the words are not compared, and
+    `Heard.recogniser` says why nobody does. Raises what the recogniser raises.
     """
     import numpy as np
 
-    tag = _bare(language)
+    tag = bare_tag(language)
     if not len(samples) or not np.isfinite(samples).all():
-        return _heard([findings.silent(text)], _NOTHING, pace_of(text, tag, 0.0), _named(recogniser, tag))
+        return _heard(
+            [findings.silent(text, is_recording=is_recording)],
+            _NOTHING,
+            pace_of(text, tag, 0.0),
+            _named(recogniser, tag),
+        )
     sound = measure(samples, rate)
-    pace = pace_of(text, tag, sound.speaking_seconds)
-    found = list(findings.of_sound(sound, text, pauses_seconds))
+    pace = _pace(text, tag, sound.speaking_seconds)
+    found = list(findings.of_sound(sound, text, pauses_seconds, is_recording=is_recording))
     is_silent = any(each.check == "silent" for each in found)
     if text and not is_silent:
         found += findings.of_pace(pace, tag)
     if is_silent or isinstance(recogniser, Nobody) or tag not in recogniser.languages:
         return _heard(found, sound, pace, _named(recogniser, tag))
     transcript = recogniser.hear(samples, rate, language=tag, script=text, stop=stop)
+    if text:
+        once = without_repeats(transcript.text, text, tag, sound.speaking_seconds)
+        transcript = replace(transcript, text=once)
     aligned = word_times(text, transcript.script, sound)
     comparison = compare(text, transcript, tag)
     if text:
@@ -70,6 +84,12 @@ def listen(
         places = _places(transcript.script, words)
         found += findings.of_words(comparison, transcript, tag, places, f"the recogniser {recogniser.name}")
     return _heard(found, sound, pace, _named(recogniser, tag), text, transcript, comparison, aligned)
+
+
+def _pace(text: str, language: str, speaking_seconds: float) -> Pace:
+    """The pace; unsure where parts of the text can be read in many ways, short or long."""
+    pace = pace_of(text, language, speaking_seconds)
+    return replace(pace, is_sure=pace.is_sure and not unjudged(text, language))
 
 
 def _heard(
@@ -118,7 +138,3 @@ def _places(laid: Sequence[ScriptWord] | None, words: Sequence[TimedWord | Word]
 def _differing(comparison: Comparison) -> tuple[str, ...]:
     """``Tuesday -> Friday``: the script's words, and what was heard instead."""
     return tuple(f"{each.script or '(nothing)'} -> {each.heard or '(nothing)'}" for each in comparison.differences)
-
-
-def _bare(language: str) -> str:
-    return language.strip().replace("_", "-").split("-")[0].lower()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Counts our own changes to what an engine's samples become; raising it makes every clip new (and bought again).
 REVISION = 1
 _BEST_FIRST: tuple[WordTimes, ...] = ("engine", "aligned", "estimated")
-RECORDING, RECORDING_VERSION = "recording", "1"
+RECORDING, RECORDING_VERSION = "recording", "2"
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ class _Speaker:
             text=script.text,
             language=script.language,
             pauses=[pause.seconds for pause in script.pauses],
+            is_recording=bool(script.audio_sha256),
             recogniser="" if isinstance(recogniser, Nobody) else f"{recogniser.name} {recogniser.version}",
             **also,
         )
@@ -166,6 +167,7 @@ class _Speaker:
                 words=_words(fitted),
                 recogniser=recogniser,
                 pauses_seconds=[pause.seconds for pause in script.pauses],
+                is_recording=bool(script.audio_sha256),
                 stop=stop,
             )
             return asdict(heard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 # Languages that put no spaces between words: their characters are the pieces.
@@ -16,6 +17,38 @@ def pieces(text: str, language: str) -> list[str]:
     if language not in UNSPACED:
         return words
     return [piece for word in words for piece in re.findall(r"[a-zA-Z0-9.,%]+|\w\W*|\W+", word)]
+
+
+# Punctuation that is said as a word, and punctuation that stays where it stands: a model writes it and expects it.
+_SPOKEN_MARKS = frozenset("%‰&@#§°©")
+_KEPT_BEFORE, _KEPT_AFTER = frozenset("¿¡"), frozenset(".,;:!?।。、，！？؟،")
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ´`", "'"))
+_PICTURE_SELECTORS = frozenset("\ufe0e\ufe0f\u200d")
+
+
+def bare(piece: str) -> str:
+    """``piece`` without the quotes, brackets, dashes and pictures around it; empty when it is nothing else.
+
+    An apostrophe inside becomes the plain one: a curly quote is no other word.
+    """
+    plain = piece.translate(_APOSTROPHES)
+    first, last = 0, len(plain)
+    while first < last and _is_unspoken(plain[first]) and not _is_minus(plain, first):
+        first += 1
+    while last > first and _is_unspoken(plain[last - 1]):
+        last -= 1
+    before = "".join(mark for mark in plain[:first] if mark in _KEPT_BEFORE)
+    after = "".join(mark for mark in plain[last:] if mark in _KEPT_AFTER)
+    return f"{before}{plain[first:last]}{after}" if first < last else ""
+
+
+def _is_unspoken(character: str) -> bool:
+    is_mark = unicodedata.category(character)[0] in "PZ" or unicodedata.category(character) in ("So", "Cf", "Sk")
+    return (is_mark or character in _PICTURE_SELECTORS) and character not in _SPOKEN_MARKS
+
+
+def _is_minus(text: str, at: int) -> bool:
+    return text[at] in "-−" and text[at + 1 : at + 2].isdigit()
 
 
 def shared(script: Sequence[str], heard: Sequence[Sequence[str]]) -> list[list[str]]:

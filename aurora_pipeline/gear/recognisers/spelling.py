@@ -16,14 +16,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .scripts import UNSPACED, pieces
+from .scripts import UNSPACED, bare, pieces
 
-# A number can be read in several ways, and both sides choose their own: 1200, 12 hundred; 1998, 19 98; 555, 5 5 5.
-READINGS = ("whole", "year", "pairs", "digits")
+# A number can be read in several ways, and both sides choose their own: 1200, 12 hundred; 1998, 19 98; 9.30, 9 30;
+# 555, 5 5 5.
+READINGS = ("whole", "year", "pairs", "parts", "digits")
 
 _NUMBER = re.compile(r"\d+")
 _GROUPED = re.compile(r"(?<=\d)[.\s'’\u00a0\u202f](?=\d{3}(?!\d))")
 _ENGLISH_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_PARTED = re.compile(r"(?<=\d)[.:,](?=\d)")
+_PRICE = re.compile(r"(?<=\d)[.,](\d\d)$")
+_CURRENCY = re.compile(r"[$€£]\W*|euros?\W*|dollars?\W*|cents?\W*", re.IGNORECASE)
 _SYMBOL_FIRST = re.compile(r"([$€£¥])\s?(\d[\d.,]*\d|\d)")
 _ENGLISH_CLOCK = re.compile(r"\b(\d{1,2})\.(\d\d)(?=\s?[ap]\.?m\b)", re.IGNORECASE)
 _SYMBOLS = {
@@ -51,12 +55,34 @@ class Form:
 
 def forms(text: str, language: str, reading: str = "whole") -> tuple[Form, ...]:
     """The spoken words of ``text``; ``language`` is a bare tag."""
-    written = pieces(text, language)
+    written = [bare(piece) for piece in pieces(text, language)]
     if language == "en":
         return tuple(_english(written, reading))
     return tuple(
-        Form(sound, index) for index, piece in enumerate(written) for sound in _letters(piece, language, reading)
+        Form(sound, index) for piece, index in _as_read(written) for sound in _letters(piece, language, reading)
     )
+
+
+def _as_read(written: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The pieces and their indices; a price has its currency between its parts, where it is said: 19 € 99."""
+    taken = -1
+    for index, piece in enumerate(written):
+        price, sign = _PRICE.search(piece), written[index + 1] if index + 1 < len(written) else ""
+        if price and _CURRENCY.fullmatch(sign):
+            yield from ((piece[: price.start()], index), (sign, index + 1), (price[1], index))
+            taken = index + 1
+        elif index != taken:
+            yield piece, index
+
+
+def number_words(value: int, language: str) -> str:
+    """``value`` in words; its digits, where the language's rules are not known."""
+    return _number(value, language, "whole")
+
+
+def without_accents(text: str) -> str:
+    """``text`` in small letters without accents."""
+    return "".join(_unmarked(text))
 
 
 def sounds_of(text: str, language: str, reading: str = "whole") -> str:
@@ -77,6 +103,8 @@ def likeness(one: str, other: str, language: str) -> float:
 
 def _english(written: Sequence[str], reading: str) -> Iterator[Form]:
     text = _ENGLISH_CLOCK.sub(r"\1:\2", unicodedata.normalize("NFKC", " ".join(written)))
+    if reading == "parts":
+        text = _PARTED.sub(" ", text)
     if reading != "whole":
         text = _NUMBER.sub(lambda found: _read(found[0], reading), _ENGLISH_GROUPED.sub("", text))
     tokens = _pronounced(text)

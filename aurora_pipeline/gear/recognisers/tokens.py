@@ -43,6 +43,11 @@ class Tokens:
             return b""
         return bytes(_BYTES[letter] for letter in self.vocabulary[number])
 
+    def is_spoken(self, number: int) -> bool:
+        """True for what holds a letter or a digit, or part of one: what a comma may be is nobody's error."""
+        text = self.spelled(number).decode("utf-8", errors="replace")
+        return any(character.isalnum() or character == "\ufffd" for character in text)
+
     def decode(self, numbers: Sequence[int]) -> str:
         return b"".join(self.spelled(number) for number in numbers).decode("utf-8", errors="replace")
 
