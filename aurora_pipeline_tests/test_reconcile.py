@@ -46,6 +46,7 @@ from aurora_pipeline.models import SHIPPED
 from aurora_pipeline.orchestration.reconciliation import reconcile_bills
 from aurora_pipeline.orchestration.resources import Aurora
 from aurora_pipeline.settings import Settings
+from aurora_pipeline.speech_models import SHIPPED as SPEECH_MODELS
 from aurora_pipeline.warehouse import publish
 from aurora_pipeline.warehouse.questions import ask
 
@@ -220,6 +221,32 @@ def test_speech_is_compared_by_its_characters_and_not_by_its_length(world: World
         None,
         None,
     )
+
+
+def test_a_request_for_speech_that_no_charge_knows_is_told_with_its_bill(world: World) -> None:
+    _spoken(world)
+    world.fal.listed.append({"request_id": "r-9", "sent_at": None, "json_input": {"text": "Somebody else's line."}})
+    world.fal.billed["r-9"] = Decimal("0.0021")
+
+    stranger = next(row for row in world.rows().rows if row.request_id == "r-9")
+
+    assert (stranger.verdict, stranger.event_usd, stranger.campaign) == ("no charge", Decimal("0.0021"), None)
+    assert "lists request r-9, which no charge in this ledger knows; billed $0.0021." in stranger.sentence
+
+
+def test_a_transcript_is_found_by_what_its_recogniser_calls_the_sound(world: World) -> None:
+    world.settings.models.parent.mkdir(parents=True)
+    table = SPEECH_MODELS.read_text(encoding="utf-8")
+    world.settings.speech_models.write_text(table.replace(",audio_url,", ",sound_url,"), encoding="utf-8")
+    world.sent()
+    endpoint = "fal-ai/elevenlabs/speech-to-text/scribe-v2"
+    world.change("a", kind="transcript", unit="minute", endpoint=endpoint)
+    world.fal.listed.append({"request_id": "r-9", "sent_at": None, "json_input": {"sound_url": world.audio_url("a")}})
+    world.fal.billed["r-9"] = Decimal("0.0004")
+
+    row = world.row()
+
+    assert (row.request_id, row.event_usd) == ("r-9", Decimal("0.0004"))
 
 
 def test_speech_that_is_billed_by_more_units_needs_a_person(world: World) -> None:

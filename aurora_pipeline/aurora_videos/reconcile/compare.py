@@ -17,6 +17,7 @@ from ...gear.fal_platform import Platform
 from ...gear.media_store import MediaStore
 from ...models import read_models
 from ...settings import Settings
+from ...speech_models import read_speech_models
 from ..ledger import Ledger, open_ledger
 from ..ledger_tables import CLOSED, HOLDS_MONEY, UNFINISHED
 from ..records import SPEECH, Charge
@@ -103,7 +104,7 @@ class _Comparison:
         self.now, self.corrected = datetime.now(UTC), 0
         self.all_charges = [charge for charge in ledger.charges() if charge.provider == settings.provider]
         self.due = due_charges(ledger, settings.provider, window, at=self.now)
-        self.listed = self._listed(platform)
+        self.listed, self.spoken = self._listed(platform), self._spoken(platform)
         self.found = self._matched()
         self.strangers = self._strangers()
         wanted = [each for charge in self.due if (each := self._request_id(charge))]
@@ -120,11 +121,19 @@ class _Comparison:
 
     # ---- whose request is it
     def _listed(self, platform: Platform) -> list[Listed]:
-        models = read_models(self.settings.models)
-        # A voice is sent no upload that its requests could be matched by; `sweep` has looked its lost ones up.
-        endpoints = sorted({charge.endpoint for charge in self.all_charges if charge.kind != SPEECH})
-        fields = {endpoint: models.audio_field(endpoint) for endpoint in endpoints}
+        models, ears = read_models(self.settings.models), read_speech_models(self.settings.speech_models)
+        sent = {charge.endpoint for charge in self.all_charges if charge.kind != SPEECH}
+        heard = {row.endpoint: row.input for row in ears.recognisers}
+        fields = {each: heard.get(each) or models.audio_field(each) for each in sorted(sent)}
         return listed_requests(platform, fields, since=self._begin())
+
+    def _spoken(self, platform: Platform) -> list[Listed]:
+        """A voice is sent no upload that its requests could be matched by: they are known by their ids alone.
+
+        `sweep` has looked the lost ones up before.
+        """
+        endpoints = sorted({charge.endpoint for charge in self.all_charges if charge.kind == SPEECH})
+        return listed_requests(platform, dict.fromkeys(endpoints, ""), since=self._begin())
 
     def _begin(self) -> datetime:
         """The oldest moment that matters: of the window, and of the oldest charge that is due."""
@@ -157,7 +166,7 @@ class _Comparison:
         since = datetime.min.replace(tzinfo=UTC) if self.window.since == ALL else self.now - self.window.since
         return [
             each
-            for each in self.listed
+            for each in (*self.listed, *self.spoken)
             if each.request_id not in known and (each.sent_at is None or each.sent_at >= since)
         ]
 
