@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,9 @@ from aurora_pipeline.tts_audio.acoustics import measure
 from aurora_pipeline.tts_audio.listening import listen
 from aurora_pipeline.tts_audio.loudness import loudness_lufs
 from aurora_pipeline.tts_audio.pace import pace_of
+from aurora_pipeline.tts_audio.recordings import read_recording
 from aurora_pipeline.tts_audio.repeats import without_repeats
+from aurora_pipeline.tts_audio.wav import write_wav
 from aurora_pipeline.tts_audio.wording import compare
 
 RATE = 24_000
@@ -382,6 +385,56 @@ def test_what_a_recogniser_says_again_and_again_is_cut_where_nobody_could_say_it
     assert (looped.transcript, looped.verdict) == (TEXT, "pass")
     assert "it adds 'Our store opens" in _sentence(twice, "text")
     assert without_repeats("Buy it " * 6, "Buy it. Buy it. Buy it.", "en", 0.5) == "Buy it Buy it Buy it"
+
+
+def test_words_that_the_lexicon_pronounces_are_not_held_against_a_recognisers_spelling():
+    heard = Transcript("Meet Cree ITIFI and its knew friends", ())
+    gone = Transcript("Meet and its new friends", ())
+
+    of_it = compare("Meet Creatify and its new friends", heard, "en", pronounced=[(1, 2)])
+    without = compare("Meet Creatify and its new friends", gone, "en", pronounced=[(1, 2)])
+
+    assert not any(each.is_doubtful for each in of_it.differences)
+    assert [each.script for each in without.differences if each.is_doubtful] == ["Creatify"]
+
+
+@pytest.mark.parametrize("text", ["The doors open at 10:30 tomorrow.", "It is $1,250 at 9:30, and 15% off."])
+def test_a_text_of_numbers_is_not_too_fast_because_they_are_said_in_fewer_syllables_than_was_guessed(text):
+    spoken = voices.engine("hibari").speak(text, voices.shipped().named("heart"))
+
+    assert listen(spoken.samples, spoken.sample_rate, text=text, language="en").findings == ()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a"])
+def test_what_was_clipped_before_it_was_resampled_or_encoded_is_told(tmp_path, name, speech):
+    import ffmpeg as graph
+
+    write_wav(tmp_path / "clipped.wav", np.clip(10 ** (14 / 20) * speech / np.abs(speech).max(), -1, 1), RATE)
+    sound = graph.input(ffmpeg.target(tmp_path / "clipped.wav"))
+    ffmpeg.run(sound.output(ffmpeg.target(tmp_path / f"saved_{name}"), ar=44_100))
+    saved = read_recording(tmp_path / f"saved_{name}", shown=name, text="", stop=threading.Event())
+
+    heard = listen(saved.samples, saved.sample_rate, text=TEXT, language="en", is_recording=True)
+
+    assert "clipping" in {finding.check for finding in heard.findings}
+
+
+def test_another_language_that_the_recogniser_translates_is_told_by_its_own_ear_for_languages():
+    german = Bought("Come to Hafen and try today our new coffee.", language="de", probability=0.99)
+    said = "Come to the harbour and try our new coffee today."
+    sound = np.random.default_rng(1).normal(0, 0.1, 4 * RATE).astype(np.float32)
+
+    (told,) = [each for each in listen(sound, RATE, text=said, language="en", recogniser=german).findings
+               if each.check == "language"]  # fmt: skip
+    (wordless,) = [each for each in listen(sound, RATE, text="", language="en", recogniser=german).findings
+                   if each.check == "language"]  # fmt: skip
+
+    assert told.verdict == "fail"
+    assert told.sentence.startswith("The speech sounds like 'de' (99% sure), but the script's language is 'en', and ")
+    assert wordless.sentence == (
+        "The recording sounds like 'de' (99% sure), but the row's language is 'en'; mend one of them. "
+        "Nothing was spent."
+    )
 
 
 def test_added_sentences_fail_and_one_stuttered_word_does_not(speech):

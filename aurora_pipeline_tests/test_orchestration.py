@@ -918,9 +918,27 @@ def test_speech_that_a_person_waived_only_warns(world: World) -> None:
     pairs = [(speech.clip_id, speech.sha256) for speech in speeches]
     waive(open_ledger(world.settings.ledger), "spring", pairs, reason="it is a pun", by="Ada")
 
-    told = checks_of(world.run())["speech_audible"]
+    result = world.run()
 
+    told = checks_of(result)["speech_audible"]
     assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "clip-01 (fail): 'Friday' instead of 'Tuesday' at 0.8 s." in (told.description or "")
+    assert "Waived by Ada: it is a pun" in (told.description or "")
+    for facts in (told.metadata, materialized(result)["tts_audio"].metadata):
+        waived = [(row.data["clip_id"], row.data["waived_by"], row.data["reason"]) for row in facts["waived"].records]
+        assert waived == [(clip_id, "Ada", "it is a pun") for clip_id, _ in pairs]
+
+
+def test_a_waiver_of_audio_that_was_made_anew_since_is_told_nowhere(world: World) -> None:
+    world.stages.heard = (WRONG_WORD,)
+    waive(open_ledger(world.settings.ledger), "spring", [("clip-01", "0" * 64)], reason="it is a pun", by="Ada")
+
+    result = world.run()
+
+    red = checks_of(result)["speech_audible"]
+    assert (red.passed, red.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "Waived" not in (red.description or "")
+    assert "waived" not in {**red.metadata, **materialized(result)["tts_audio"].metadata}
 
 
 def test_a_doubt_of_the_ear_is_a_warning(world: World) -> None:

@@ -18,6 +18,7 @@ from aurora_pipeline.aurora_videos.spending import Limits
 from aurora_pipeline.aurora_videos.till import Till
 from aurora_pipeline.gear.fal import connect
 from aurora_pipeline.gear.media_store import MediaStore
+from aurora_pipeline.said import dollars
 from aurora_pipeline.script_table import read_campaign
 from aurora_pipeline.settings import from_environment
 from aurora_pipeline_tests.broken_studio import render
@@ -141,12 +142,13 @@ def test_where_rows_need_approval_the_speech_is_approved_first_and_the_video_onc
 
 def test_drafts_of_a_paid_voice_cost_nothing_and_never_become_bought_video(shop: Shop) -> None:
     shop.write(["try,Just a draft of this and of nothing else at all today."], campaign="drafted", voice=VOICE)
-    before = len(shop.charges("video"))
 
     drafted = shop("run", "drafted", AURORA_PROVIDER="studio")
     assert drafted.returncode == 0, drafted.stdout + drafted.stderr
-    assert {charge["provider"] for charge in shop.charges("speech")[-1:]} == {"studio"}
-    assert len(shop.charges("video")) == before + 1
+    (speech,) = (charge for charge in shop.charges("speech") if charge["campaign"] == "drafted")
+    assert (speech["provider"], speech["billed_usd"]) == ("studio", Decimal("0.0027"))  # 54 characters at $0.05 a 1000
+    assert f"and their speech {dollars(speech['billed_usd'])}." in drafted.stdout, drafted.stdout
+    assert [each["provider"] for each in shop.charges("video") if each["campaign"] == "drafted"] == ["studio"]
 
     ran = shop("run", "drafted", "--yes")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -17,12 +17,15 @@ from aurora_pipeline.aurora_videos.affordable import affordable, capped, needed_
 from aurora_pipeline.aurora_videos.changes import inputs_of
 from aurora_pipeline.aurora_videos.ledger import Bill, Ledger, Plan
 from aurora_pipeline.aurora_videos.spending import Limits
+from aurora_pipeline.aurora_videos.waivers import waive
 from aurora_pipeline.cli.quoted import show_quote
 from aurora_pipeline.cli.run import _ask_before_spending
 from aurora_pipeline.errors import OverBudget
 from aurora_pipeline.pipeline import Job, quote_campaign
 from aurora_pipeline.settings import from_environment
-from aurora_pipeline.stage_tables import StageTable, write_table
+from aurora_pipeline.stage_tables import StageTable, read_rows, write_table
+from aurora_pipeline.tts_audio import Speech
+from aurora_pipeline.tts_audio.records import Finding
 from aurora_pipeline_tests.conftest import ALONE, REPOSITORY, write_campaign
 
 FAL = {"AURORA_PROVIDER": "fal", "FAL_KEY": "5f3a-sentinel"}
@@ -195,6 +198,31 @@ def test_what_each_limit_leaves_is_said(aurora, home):
         f"left       ${left['campaign']:.2f} of the campaign's budget, $3.00 of this run's cap, "
         f"${left['day']:.2f} of today's cap, ${left['month']:.2f} of this month's cap"
     )
+
+
+def test_a_clip_that_was_bought_with_a_waiver_still_says_by_whom_and_why(spoken, new_home):
+    home = new_home()
+    shutil.copytree(spoken / "data", home / "data", dirs_exist_ok=True, symlinks=True)
+    settings = _settings(home)
+    fails = {"verdict": "fail", "findings": (Finding("text", "fail", "It says '\x1b[2Jhome'. Nothing was spent."),)}
+    speeches = read_rows(settings, "tts_audio", "spring", Speech)
+    heard = tuple(replace(each, **fails) if each.clip_id in ("kept", "fresh") else each for each in speeches)
+    write_table(settings, "tts_audio", "spring", Speech, StageTable(heard))
+    ledger = Ledger(settings.ledger)
+    sha256 = {each.clip_id: each.sha256 for each in speeches}
+    waive(ledger, "spring", [("kept", sha256["kept"])], reason="our own joke", by="Ada")
+    _buy(ledger, _clip(home, "kept"), "c-kept", until="settled")
+    ledger.close()
+
+    kept, fresh = _clip(home, "kept"), _clip(home, "fresh")
+
+    assert (kept.standing, kept.warnings) == ("bought", ("Waived by Ada: our own joke",))
+    assert (fresh.standing, fresh.waiver) == ("unfit", None)
+    assert fresh.why == "It says ' [2Jhome'; or, if it is right: aurora waive spring fresh --reason TEXT"
+
+
+def _clip(home, clip_id):
+    return next(clip for clip in _quote(home).clips if clip.clip_id == clip_id)
 
 
 def test_json_says_the_same_and_keeps_every_dollar_exact(aurora, home):

@@ -68,6 +68,14 @@ def test_ordinary_stereo_is_mixed_as_ffmpeg_mixes_it(tmp_path, left, right):
     assert np.array_equal(read(file).samples, mixed)
 
 
+def test_a_wav_that_is_cut_short_says_so(tmp_path):
+    whole = tone(tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 3])
+
+    with pytest.raises(SpeechFailed, match=r"The recording 'cut.wav' is cut short: its header tells of more sound"):
+        read(tmp_path / "cut.wav")
+
+
 def silent_video(file):
     import ffmpeg as graph
 

@@ -255,6 +255,32 @@ def test_whatever_people_wrote_is_shown_as_text(settings: Settings) -> None:
     assert f"Waived by {HOSTILE}:" in page.text
 
 
+def test_a_card_says_what_was_heard_by_whom_and_who_waived_this_very_audio(settings: Settings) -> None:
+    facts = a_delivered_clip(settings)
+    found = (Finding("text", "fail", "'Friday' instead of 'Tuesday' at 0.8 s."),)
+    speech = replace(facts.speeches[0], verdict="fail", findings=found, recogniser="whisper base")
+    waiver = Waiver("spring", "c1", speech.sha256, "our own joke", "Ada", NOON)
+    heard = "(fail): 'Friday' instead of 'Tuesday' at 0.8 s."
+
+    waived = Page(write_report(settings, replace(facts, speeches=[speech], waivers=[waiver])))
+    of_older = replace(waiver, speech_sha256="what it said before")
+    anew = Page(write_report(settings, replace(facts, speeches=[speech], waivers=[of_older])))
+
+    assert f"{heard} Waived by Ada: our own joke" in waived.text
+    assert "Heard fail, words compared by whisper base" in waived.text
+    assert heard in anew.text
+    assert "Waived" not in anew.text
+
+
+def test_a_pass_that_nobody_compared_says_so(settings: Settings) -> None:
+    facts = a_delivered_clip(settings)
+    speech = replace(facts.speeches[0], recogniser="none: AURORA_LISTENER is off")
+
+    page = Page(write_report(settings, replace(facts, speeches=[speech])))
+
+    assert "Heard pass, words compared by nobody (AURORA_LISTENER is off)" in page.text
+
+
 def test_right_to_left_text_sets_its_own_direction(settings: Settings) -> None:
     facts = a_delivered_clip(settings)
     arabic = "مرحبا بكم في متجرنا!"

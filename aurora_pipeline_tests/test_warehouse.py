@@ -317,6 +317,19 @@ def test_seconds_saved_are_worth_each_clips_own_price_and_reused_clips_saved_not
     assert [float(each) for each in (spoken_seconds, fitted_seconds, trimmed, shaved)] == [24.8, 23.6, 0.75, 1.5]
 
 
+def test_seconds_saved_tells_drafts_apart_and_counts_no_video_of_other_audio(settings: Settings) -> None:
+    facts = summer()
+    s1 = replace(facts.speeches[0], seconds=2.9, spoken_seconds=3.1, seconds_mode="fit")  # billed 3, as spoken 4
+    load_campaign(settings, replace(facts, speeches=[s1, facts.speeches[1]]))
+    columns = ("campaign", "is_draft", "clips", "saved_seconds", "saved_usd")
+
+    drafted = answer(settings, "seconds_saved", *columns)
+    load_campaign(settings, replace(facts, speeches=[replace(s1, sha256="said anew"), facts.speeches[1]]))
+
+    assert drafted == [("summer", True, 1, 1, usd("0.14"))]  # the draft's own $0.14 a second; s2 is spring's video
+    assert answer(settings, "seconds_saved", *columns) == []
+
+
 def test_speech_to_listen_to_names_who_accepted_this_very_audio_and_not_an_older_one(settings: Settings) -> None:
     heard = {
         "c1": ("pass", ""), "c2": ("fail", "It says 'fourteen'."), "c3": ("warn", "It is fast."),
@@ -1338,7 +1351,9 @@ def test_money_is_decimal_everywhere(both: Settings) -> None:
     )
 
     assert len(columns) > 25
-    assert set(columns["type"]) == {"DECIMAL(18,6)"}
+    finer = columns[columns["type"] != "DECIMAL(18,6)"]
+    assert set(finer["type"]) == {"DECIMAL(18,12)"}  # a price of one character or token has more digits than any bill
+    assert all(name.endswith(("usd_per_unit", "usd_per_second")) for name in finer["name"]), list(finer["name"])
 
 
 def test_every_question_says_what_it_asks_and_what_a_row_is(both: Settings) -> None:

@@ -26,7 +26,7 @@ from .changes import changed_inputs
 from .ledger import Ledger, open_ledger
 from .ledger_tables import IN_DOUBT
 from .quoted import HELD, MAY_BE_BOUGHT, Quote, Quoted, QuotedClip, Request
-from .records import Charge, Video
+from .records import Charge, Video, Waiver
 from .request import AuroraRequest, sent_image
 from .spending import KINDS, Limits, scopes_of
 from .suitability import Suitability, suitability_of
@@ -99,9 +99,10 @@ class _Quoting:
     def _clip(self, request: AuroraRequest, charge: Charge | None, before: Charge | None) -> QuotedClip:
         changed = changed_inputs(before, request) if before is not None else ()
         standing, why = standing_of(request, charge, changed)
-        waiver = self.waived.get((request.script.clip_id, request.speech.sha256))
+        waiver = self.waived.get((request.script.clip_id, request.speech.waived_as))
         if standing not in MAY_BE_BOUGHT and not _is_draft(charge):
-            return QuotedClip(request, self._price_then(request, charge), charge, standing, why, waiver=waiver)
+            price, said = self._price_then(request, charge), _said_of(request.speech, waiver)
+            return QuotedClip(request, price, charge, standing, why, said, waiver=waiver)
         fitness = suitability_of(self.store, self.campaign, request, waiver)
         if unheard := unheard_by(self.settings, self.campaign, request.speech):
             fitness = fitness.unfit_also(f"nobody has listened to its speech, and {unheard} can: make tts_audio again")
@@ -144,6 +145,11 @@ class _Quoting:
             edited = "it was changed since scripts.csv said yes; " if script.approved else ""
             return "not approved", f"{edited}run: aurora approve {self.campaign.name} {script.clip_id}"
         return standing, why
+
+
+def _said_of(speech: Speech, waiver: Waiver | None) -> tuple[str, ...]:
+    """Of a clip that is bought already only this: that a person accepted what failed."""
+    return (waiver.said,) if waiver is not None and speech.verdict == "fail" else ()
 
 
 def _is_draft(charge: Charge | None) -> bool:

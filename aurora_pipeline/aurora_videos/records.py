@@ -157,7 +157,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Waiver:
-    """One person's yes to one clip's audio as it is, with the reason."""
+    """One person's yes to one clip's audio as it is, with the reason; ``speech_sha256`` is the speech's `waived_as`."""
 
     campaign: str
     clip_id: str
@@ -165,6 +165,11 @@ class Waiver:
     reason: str
     waived_by: str
     waived_at: datetime
+
+    @property
+    def said(self) -> str:
+        """``Waived by Ada: it is a pun``."""
+        return f"Waived by {self.waived_by}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..gear.fal_answers import plain
 from ..gear.media_store import MediaStore
 from ..models import Model
 from ..script_table import Campaign
 from .limits import doubts_of, look_at, unfit_for, unfit_portrait
 from .records import Waiver
 from .request import AuroraRequest, SentImage
+
+NOT_AS_IT_IS = "Would not be bought as it is"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Suitability:
     @property
     def said_of_a_draft(self) -> tuple[str, ...]:
         """A draft is made all the same; what would hold the clip back is told while it costs nothing."""
-        return (*(f"Would not be bought as it is: {sentence}" for sentence in self.unfit), *self.warnings)
+        return (*(f"{NOT_AS_IT_IS}: {sentence}" for sentence in self.unfit), *self.warnings)
 
 
 def suitability_of(
@@ -46,11 +49,11 @@ def suitability_of(
 def _heard(campaign: Campaign, request: AuroraRequest, waiver: Waiver | None) -> Suitability:
     """What listening holds against the speech. A person may overrule it, clip by clip or for the whole campaign."""
     speech, clip_id = request.speech, request.script.clip_id
-    found = tuple(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
+    found = tuple(plain(finding.sentence).removesuffix(" Nothing was spent.") for finding in speech.findings)
+    if speech.verdict == "fail" and waiver is not None:
+        return Suitability(warnings=(*found, waiver.said))
     if speech.verdict != "fail" or campaign.speech.listen != "hold":
         return Suitability(warnings=found)
-    if waiver is not None:
-        return Suitability(warnings=(*found, f"Waived by {waiver.waived_by}: {waiver.reason}"))
     how = f"or, if it is right: aurora waive {campaign.name} {clip_id} --reason TEXT"
     return Suitability((f"{' '.join(found).removesuffix('.')}; {how}",))
 

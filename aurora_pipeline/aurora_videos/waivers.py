@@ -7,12 +7,14 @@ and when, and is never deleted, only withdrawn.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from ..gear.fal_answers import plain
+from ..gear.secrets import scrub
 from .ledger_tables import waivers
 from .records import Waiver
 
@@ -63,4 +65,10 @@ def waived(ledger: Ledger, campaign: str) -> Waived:
 def _standing(db: sa.Connection, campaign: str) -> list[Waiver]:
     columns = [waivers.c[name] for name in _FIELDS]
     where = (waivers.c.campaign == campaign) & waivers.c.withdrawn_at.is_(None)
-    return [Waiver(*row) for row in db.execute(sa.select(*columns).where(where).order_by(waivers.c.waiver_id))]
+    rows = db.execute(sa.select(*columns).where(where).order_by(waivers.c.waiver_id))
+    return [_readable(Waiver(*row)) for row in rows]
+
+
+def _readable(waiver: Waiver) -> Waiver:
+    """Its words are shown on terminals and pages, whoever wrote them into the ledger."""
+    return replace(waiver, reason=scrub(plain(waiver.reason)), waived_by=scrub(plain(waiver.waived_by)))

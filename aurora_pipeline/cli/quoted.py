@@ -21,6 +21,7 @@ import click
 from ..aurora_videos.affordable import left_in_words, once_each
 from ..aurora_videos.quoted import HELD, HELD_BACK, Quote, QuotedClip
 from ..aurora_videos.speech_quote import SpeechQuote
+from ..aurora_videos.suitability import NOT_AS_IT_IS
 from ..said import counted, dollars, expected
 
 SIGNS = {
@@ -76,7 +77,9 @@ def _draft_totals(quote: Quote) -> Iterator[str]:
     paid = once_each(drafts)
     price = expected(_list_usd(paid), sum((clip.reserve_usd for clip in paid), Decimal(0)))
     clips = "1 clip" if len(drafts) == 1 else f"all {counted(len(drafts), 'clip')}"
-    yield (f"These are free drafts, $0.00. Buying {clips} from fal would cost {price}.")
+    held = sum(any(said.startswith(NOT_AS_IT_IS) for said in clip.warnings) for clip in drafts)
+    without = f" {held} of them would not be bought as {'it is' if held == 1 else 'they are'}." if held else ""
+    yield f"These are free drafts, $0.00. Buying {clips} from fal would cost {price}.{without}"
     bought = len(quote.clips) - len(drafts)
     if bought:
         yield f"{counted(bought, 'clip')} {'is' if bought == 1 else 'are'} bought already and kept."

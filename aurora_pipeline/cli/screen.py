@@ -16,12 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ..aurora_videos.ledger import open_ledger
+from ..aurora_videos.records import Waiver
 from ..aurora_videos.render import NOT_BOUGHT
 from ..aurora_videos.waivers import waived
+from ..gear.fal_answers import plain
 from ..pipeline import Finished
 from ..said import counted, dollars
 from ..settings import Settings
 from ..stage_tables import STAGES, Failure
+from ..tts_audio import Speech
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -139,6 +142,7 @@ def _clips(finished: Finished) -> Table:
     table.add_column("quality")
     table.add_column("what is wrong", overflow="fold")
     quality = {row.clip_id: row for row in finished.delivered.quality.rows}
+    doubts = {row.clip_id: f"speech: {row.verdict}" for row in finished.speech.rows if row.verdict != "pass"}
     for video in finished.videos.rows:
         seen = quality.get(video.clip_id)
         verdict = seen.verdict if seen else "not delivered"
@@ -149,34 +153,45 @@ def _clips(finished: Finished) -> Table:
             str(video.billed_seconds),
             cost,
             Text(verdict, style=_COLOURS.get(verdict, "red")),
-            Text(seen.reasons if seen else ""),
+            Text("; ".join(filter(None, (doubts.get(video.clip_id), seen.reasons if seen else "")))),
         )
     return table
 
 
 def _heard(finished: Finished, settings: Settings) -> Iterator[str]:
     """What the ear doubts of clips that were made, one line each; those that were not are told of as failures."""
-    name, missing = finished.campaign.name, {failure.clip_id for failure in finished.failures}
-    accepted = waived(open_ledger(settings.ledger), name)
+    missing = {failure.clip_id for failure in finished.failures}
+    accepted = waived(open_ledger(settings.ledger), finished.campaign.name)
     for speech in finished.speech.rows:
-        if speech.verdict == "pass" or speech.clip_id in missing:
-            continue
-        found = " ".join(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
-        line = f"{speech.clip_id} (speech: {speech.verdict}): {found}"
-        if speech.verdict == "fail" and (waiver := accepted.get((speech.clip_id, speech.sha256))):
-            line += f" Waived by {waiver.waived_by}: {waiver.reason}"
-        elif speech.verdict == "fail" and finished.campaign.speech.listen == "hold":
-            line += f" Not bought as it is; if it is right: aurora waive {name} {speech.clip_id} --reason TEXT"
-        yield line
+        if speech.verdict != "pass" and speech.clip_id not in missing:
+            found = " ".join(finding.sentence.removesuffix(" Nothing was spent.") for finding in speech.findings)
+            what_now = _what_now(finished, speech, accepted.get((speech.clip_id, speech.waived_as)))
+            yield plain(f"{speech.clip_id} (speech: {speech.verdict}): {found} {what_now}")
     unheard = Counter(each.recogniser.partition(": ")[2] for each in finished.speech.rows if each.is_unheard)
     for why, clips in unheard.items():
         yield f"Nobody compared what is heard of {counted(clips, 'clip')} with what is written: {why}."
 
 
+def _what_now(finished: Finished, speech: Speech, waiver: Waiver | None) -> str:
+    """Who accepted speech that fails, or how it comes to be bought; empty where nothing needs to be done."""
+    bought = {(video.clip_id, video.speech_sha256) for video in finished.videos.rows if not video.is_draft}
+    if speech.verdict != "fail":
+        return ""
+    if waiver is not None:
+        return waiver.said
+    if finished.campaign.speech.listen != "hold" or (speech.clip_id, speech.sha256) in bought:
+        return ""
+    command = f"aurora waive {finished.campaign.name} {speech.clip_id} --reason TEXT"
+    return f"Not bought as it is: edit it or, if it is right: {command}"
+
+
 def _money(finished: Finished, settings: Settings) -> Iterator[str]:
     drafts = [video for video in finished.videos.rows if video.is_draft]
     if drafts:
-        seconds, usd = sum(video.billed_seconds for video in drafts), sum((v.usd for v in drafts), Decimal(0))
+        seconds, usd = (
+            sum(v.billed_seconds for v in drafts if not v.was_reused),
+            sum((v.usd for v in drafts), Decimal(0)),
+        )
         yield (
             f"\nDrafts from the local studio: $0.00 paid. At fal's price their {seconds} billed seconds would cost "
             f"${usd:.2f}{_drafted_speech(finished, settings)}."
@@ -191,8 +206,9 @@ def _drafted_speech(finished: Finished, settings: Settings) -> str:
     """``, and their speech $0.01``; empty where no voice of them is paid."""
     ids = {charge_id for speech in finished.speech.rows if speech.is_draft for charge_id in speech.charge_ids}
     charges = open_ledger(settings.ledger).charges(charge_ids=sorted(ids)) if ids else []
-    usd = sum((charge.billed_usd or Decimal(0) for charge in charges), Decimal(0))
-    return f", and their speech {dollars(usd)}" if charges else ""
+    drafted = [charge for charge in charges if charge.provider == "studio"]  # other parts of it may be bought already
+    usd = sum((charge.billed_usd or Decimal(0) for charge in drafted), Decimal(0))
+    return f", and their speech {dollars(usd)}" if drafted else ""
 
 
 def _near(place: Path) -> str:

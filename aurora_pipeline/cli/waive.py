@@ -35,4 +35,6 @@ def waive(
         return
     if not (why := plain(reason or "")):
         raise click.UsageError("Say why: add --reason TEXT.")
-    waive_clips(campaign, clips, reason=why[:LONGEST_REASON], by=person(by))
+    if len(why) > LONGEST_REASON:
+        raise click.UsageError(f"The reason has {len(why)} letters; {LONGEST_REASON} are kept. Say it shorter.")
+    waive_clips(campaign, clips, reason=why, by=person(by))

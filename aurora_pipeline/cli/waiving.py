@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from ..aurora_videos.ledger import open_ledger
-from ..aurora_videos.waivers import standing_waivers, waive, withdraw_waivers
+from ..aurora_videos.waivers import standing_waivers, waive, waived, withdraw_waivers
 from ..errors import AuroraError
+from ..gear.fal_answers import plain
 from ..gear.strict_csv import nearest
 from ..said import counted
 from ..script_table import read_campaign
@@ -26,18 +27,28 @@ def _spoken(campaign: str) -> dict[str, Speech]:
 def waive_clips(campaign: str, names: Sequence[str], *, reason: str, by: str) -> None:
     """Waive what was heard in the clips named. Raises `AuroraError` for one that needs no waiver, and waives none."""
     spoken = _spoken(campaign)
+    ledger = open_ledger(from_environment().ledger)
+    standing = waived(ledger, campaign)
+    for name in (names := list(dict.fromkeys(names))):
+        _assert_needs_a_waiver(campaign, name, spoken)
+        if (before := standing.get((name, spoken[name].waived_as))) is not None:
+            raise AuroraError(f"{name} is waived already by {before.waived_by}: {before.reason}. To say it anew, take "
+                              f"that back: aurora waive {campaign} {name} --withdraw. Nothing was waived.")  # fmt: skip
+    waive(ledger, campaign, [(name, spoken[name].waived_as) for name in names], reason=reason, by=by)
     for name in names:
-        if name not in spoken:
-            raise AuroraError(f"{campaign} has no clip '{name}' that was spoken; {nearest(name, spoken)}. "
-                              "Nothing was waived.")  # fmt: skip
-        if spoken[name].verdict != "fail":
-            raise AuroraError(f"Nothing holds {name} back: listening says {spoken[name].verdict}. Nothing was waived.")
-    pairs = [(name, spoken[name].sha256) for name in names]
-    waive(open_ledger(from_environment().ledger), campaign, pairs, reason=reason, by=by)
-    for name in names:
-        click.echo(f"{name}: {spoken[name].why_it_failed}")
+        click.echo(f"{name}: {plain(spoken[name].why_it_failed)}")
     click.echo(f"\n{by} waived {counted(len(names), 'clip')} of {campaign}: {reason}")
     click.echo("It is of this very audio: new speech must be heard anew.")
+
+
+def _assert_needs_a_waiver(campaign: str, name: str, spoken: Mapping[str, Speech]) -> None:
+    if not spoken:
+        raise AuroraError(f"Nothing of {campaign} is spoken yet; run: aurora quote {campaign}. Nothing was waived.")
+    if name not in spoken:
+        raise AuroraError(f"{campaign} has no clip '{plain(name)}' that was spoken; {nearest(name, spoken)}. "
+                          "Nothing was waived.")  # fmt: skip
+    if spoken[name].verdict != "fail":
+        raise AuroraError(f"Nothing holds {name} back: listening says {spoken[name].verdict}. Nothing was waived.")
 
 
 def list_waivers(campaign: str) -> None:
@@ -48,7 +59,7 @@ def list_waivers(campaign: str) -> None:
     for each in standing:
         now = spoken.get(each.clip_id)
         holds = (
-            "holds" if now is not None and now.sha256 == each.speech_sha256 else "no longer holds, it is spoken anew"
+            "holds" if now is not None and now.waived_as == each.speech_sha256 else "no longer holds, it is spoken anew"
         )
         click.echo(f"{each.clip_id}  {each.waived_by}, {each.waived_at:%Y-%m-%d %H:%M} UTC: {each.reason} ({holds})")
 

@@ -62,7 +62,7 @@ def _measured(container: Any, stream: Any, path: Path) -> Sound:
     import av
     import numpy as np
 
-    seconds, peak, is_cut = 0.0, 0.0, _is_cut_wav(path)
+    seconds, peak, is_cut = 0.0, 0.0, is_cut_wav(path)
     try:
         for samples, rate in _decoded(container, stream):
             seconds += samples.shape[-1] / rate
@@ -91,7 +91,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[NDArray[np.float32],
             yield block.to_ndarray().astype(np.float32, copy=False), block.sample_rate
 
 
-def _is_cut_wav(path: Path) -> bool:
+def is_cut_wav(path: Path) -> bool:
     """Whether a WAV's data end before the size they are said to have; its demuxer believes the file's."""
     with path.open("rb") as file:
         if file.read(4) != b"RIFF":

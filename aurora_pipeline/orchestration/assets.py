@@ -108,14 +108,9 @@ def tts_audio(context: dg.AssetExecutionContext, aurora: dg.ResourceParam[Aurora
             context, aurora, table, needs="script_table", cost=KEPT if quote.clips else NOTHING_SPENT
         )
     columns = ("clip_id", "seconds", "voice", "language", "engine", "verdict", "text")
-    facts = (
-        show.counts(table)
-        | show.fitted(table.rows)
-        | show.heard(table.rows)
-        | {
-            "preview": show.table_of(table.rows, columns),
-        }
-    )
+    facts = show.counts(table) | show.fitted(table.rows) | show.heard(table.rows)
+    facts |= show.waived(table.rows, aurora.waived(job.settings, job.campaign))
+    facts |= {"preview": show.table_of(table.rows, columns)}
     return dg.MaterializeResult(metadata=facts, data_version=show.data_version(row.sha256 for row in table.rows))
 
 

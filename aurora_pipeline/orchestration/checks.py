@@ -66,12 +66,13 @@ def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePa
     """Every script was spoken, can be heard and says its text; what fails is not bought unless a person waives it."""
     job = aurora.job_of_check(context)
     speeches = read_rows(job.settings, "tts_audio", job.campaign, Speech)
-    waived, facts = aurora.waived(job.settings, job.campaign), show.heard(speeches)
+    waived = aurora.waived(job.settings, job.campaign)
+    facts = show.heard(speeches) | show.waived(speeches, waived)
     holds = aurora.read_campaign(job.settings, job.campaign).speech.listen == "hold"
     failed: list[Failure] = list(read_failures(job.settings, "tts_audio", job.campaign))
     doubtful: list[Failure] = []
     for speech in speeches:
-        waiver = waived.get((speech.clip_id, speech.sha256))
+        waiver = waived.get((speech.clip_id, speech.waived_as))
         is_held = speech.verdict == "fail" and holds and waiver is None
         if speech.findings:
             (failed if is_held else doubtful).append(_heard(speech, waiver))
@@ -82,7 +83,7 @@ def speech_audible(context: dg.AssetCheckExecutionContext, aurora: dg.ResourcePa
 
 def _heard(speech: Speech, waiver: "Waiver | None") -> Failure:
     said = " ".join(finding.sentence for finding in speech.findings)
-    said += f" Waived by {waiver.waived_by}: {waiver.reason}" if waiver and speech.verdict == "fail" else ""
+    said += f" {waiver.said}" if waiver and speech.verdict == "fail" else ""
     return _failure(speech.campaign, speech.clip_id, "tts_audio", f"({speech.verdict}): {said}")
 
 

@@ -24,6 +24,7 @@ from ..tts_audio import Speech
 
 if TYPE_CHECKING:
     from ..aurora_videos.quoted import Quote
+    from ..aurora_videos.waivers import Waived
 
 ROWS_SHOWN = 20
 TEXT_SHOWN = 160
@@ -99,6 +100,13 @@ def heard(speeches: Sequence[Speech]) -> dict[str, Any]:
     listeners = sorted({_listener(speech.recogniser) for speech in speeches})
     counts = {f"heard_{verdict}": verdicts[verdict] for verdict in ("pass", "warn", "fail")}
     return {**counts, "words_compared_by": "; ".join(listeners) or "nobody"}
+
+
+def waived(speeches: Sequence[Speech], waivers: "Waived") -> dict[str, Any]:
+    """Who accepted speech that failed, and why; nothing where nobody did, or it was made anew since."""
+    mine = [waivers.get((each.clip_id, each.waived_as)) for each in speeches if each.verdict == "fail"]
+    told = [each for each in mine if each is not None]
+    return {"waived": table_of(told, ("clip_id", "waived_by", "reason", "waived_at"))} if told else {}
 
 
 def _listener(recogniser: str) -> str:

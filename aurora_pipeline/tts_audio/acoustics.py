@@ -24,17 +24,21 @@ QUIET_DB = -38.0  # below the loud frames is silence: see gear/voices/word_times
 LOUD_PERCENTILE = 95.0  # not the loudest frame: one knock on a microphone would make the rest of the speech silence
 SHORTEST_PAUSE_SECONDS = 0.3  # a shorter quiet is a stop consonant or a breath
 # A clipped wave stays where it was cut. Tops of good speech are round: of 60 clips of our voices one has such runs
-# (SVOX Pico cuts a top or two itself). What was clipped before an MP3 was made of it is wavy again, and not seen.
+# (SVOX Pico cuts a top or two itself). What was clipped before it was resampled or encoded is wavy again: then its
+# waves crowd below the top.
 FLAT_RUN_SAMPLES = 4
 FLAT_TOLERANCE = 0.6 / 32768  # of full scale: half a step of 16 bits
 FULL_SCALE, ABOVE_FULL_SCALE = 0.995, 1.001  # samples above are floats that were never cut; they are turned down
 FULL_SCALE_RUN_SAMPLES = 3
+# Of the top, and of the peak. The top is not the highest sample: what cuts waves and rounds them again overshoots.
+CROWDED, SOUNDING, TOP_PERCENTILE = 0.8, 0.01, 99.9
 
 
 @dataclass(frozen=True)
 class Acoustics:
     """Levels in LUFS and dBFS; ``clipped`` are the moments (seconds) of cut wave tops, ``clipped_share`` of samples.
 
+    ``crowded_share`` is that of the sounding samples above 0.8 of the top (their 99.9th percentile).
     ``leading_seconds`` and ``trailing_seconds`` are the silences at the ends, ``pauses`` the ones inside, from 0.3 s.
     """
 
@@ -47,6 +51,7 @@ class Acoustics:
     leading_seconds: float
     trailing_seconds: float
     pauses: tuple[Interval, ...]
+    crowded_share: float = 0.0
 
     @property
     def longest_pause_seconds(self) -> float:
@@ -82,7 +87,16 @@ def measure(samples: Samples, rate: int) -> Acoustics:
         leading_seconds=round(start, 3),
         trailing_seconds=round(max(0.0, seconds - end), 3),
         pauses=pauses,
+        crowded_share=_crowded_share(samples, peak),
     )
+
+
+def _crowded_share(samples: Samples, peak: float) -> float:
+    import numpy as np
+
+    levels = np.abs(samples)
+    heard = levels[levels > SOUNDING * peak]
+    return float(np.mean(heard > CROWDED * np.percentile(heard, TOP_PERCENTILE))) if len(heard) else 0.0
 
 
 def _silences(samples: Samples, rate: int) -> tuple[Interval, tuple[Interval, ...]]:

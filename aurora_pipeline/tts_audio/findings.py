@@ -27,6 +27,9 @@ QUIET_WARN_LUFS, QUIET_FAIL_LUFS, LOUD_WARN_LUFS = -36.0, -48.0, -8.0
 # Share of samples in cut tops. Good clips: at most 0.0005 (SVOX Pico cuts a top or two itself); 3 dB into the limit:
 # 0.0002 to 0.02; 8 dB, which anybody hears: 0.02 to 0.07.
 CLIPPED_WARN, CLIPPED_FAIL = 0.001, 0.005
+# Of the sound, above 0.8 of its top: clean speech of five voices at most 0.041, also as MP3; clipped by 10 dB and saved
+# at 44.1 kHz, as MP3 or AAC 0.05 to 0.35, by 14 dB 0.10 to 0.42. By 20 dB an encoder's overshoot may hide it again.
+CROWDED_WARN, CROWDED_FAIL = 0.06, 0.15
 # Our voices leave up to 0.5 s before and 0.95 s after the words (trimmed, where the campaign allows it).
 END_WARN_SECONDS, END_FAIL_SECONDS = 1.2, 2.5
 PAUSE_WARN_SECONDS, PAUSE_FAIL_SECONDS = 1.5, 2.5  # between sentences: 0.9 s at most on 40 lines
@@ -34,6 +37,8 @@ MEANT_TOLERANCE_SECONDS = 0.9  # an asked pause comes on top of the one that the
 # A recogniser's guess at the language: right, and this sure, on 40 of 41 clips in five languages (not on "Yes.").
 # A robotic voice (eSpeak) it takes for Latvian or Welsh: what is so hard to hear is never held against its words.
 LANGUAGE_SURE = 0.7
+# Asked to hear English, Whisper translates German: then few words are missing, and its own ear for languages tells.
+LANGUAGE_CERTAIN, TRANSLATED_WORD_ERROR = 0.9, 0.1
 FEWEST_WORDS_FOR_LANGUAGE = 4
 LANGUAGE_WORD_ERROR = 0.4  # and the words must not be there either: names and slogans are foreign everywhere
 # Where a recogniser is weak: held back only when nearly nothing of the script can be in the sound.
@@ -61,6 +66,8 @@ def of_sound(
         yield silent(text, is_recording=is_recording)
         return
     yield from _clipping(sound)
+    if is_recording and sound.clipped_share <= CLIPPED_WARN:  # a voice is not resampled after it was clipped
+        yield from _crowded(sound)
     yield from _loudness(sound.loudness_lufs)
     for name, seconds in (("before", sound.leading_seconds), ("after", sound.trailing_seconds)):
         if seconds > END_WARN_SECONDS:
@@ -118,16 +125,37 @@ def of_words(
 def of_language(comparison: Comparison, transcript: Transcript, language: str) -> Iterator[Finding]:
     """Another language than the script's, when the script's words are missing as well."""
     heard, probability = transcript.language, transcript.language_probability
-    if not heard or heard == language or probability < LANGUAGE_SURE or comparison.word_error < LANGUAGE_WORD_ERROR:
+    if not heard or heard == language or probability < LANGUAGE_SURE:
         return
-    verdict = FAIL if language in STRONG_LANGUAGES or _is_hopeless(comparison, transcript) else WARN
-    yield Finding(
-        "language",
-        verdict,
-        f"The speech sounds like '{heard}' ({probability:.0%} sure), but the script's language is '{language}', and "
-        f"{comparison.word_error:.0%} of its words cannot be heard; choose a voice of the script's language, or mend "
-        f"the row's language. {UNSPENT}",
-    )
+    if language not in STRONG_LANGUAGES and not _is_hopeless(comparison, transcript):
+        return  # a recogniser that hardly knows the script's language takes it for another
+    is_translated = _is_surely_another(transcript, language) and comparison.word_error >= TRANSLATED_WORD_ERROR
+    if comparison.word_error >= LANGUAGE_WORD_ERROR or is_translated:
+        yield Finding(
+            "language",
+            FAIL,
+            f"The speech sounds like '{heard}' ({probability:.0%} sure), but the script's language is '{language}', "
+            f"and {comparison.word_error:.0%} of its words cannot be heard; choose a voice of the script's language, "
+            f"or mend the row's language. {UNSPENT}",
+        )
+
+
+def of_wordless_language(transcript: Transcript, language: str) -> Iterator[Finding]:
+    """Another language than the row says, of a recording whose words nobody wrote down."""
+    if _is_surely_another(transcript, language) and len(transcript.text.split()) >= FEWEST_WORDS_FOR_LANGUAGE:
+        yield Finding(
+            "language",
+            WARN,
+            f"The recording sounds like '{transcript.language}' ({transcript.language_probability:.0%} sure), but the "
+            f"row's language is '{language}'; mend one of them. {UNSPENT}",
+        )
+
+
+def _is_surely_another(transcript: Transcript, language: str) -> bool:
+    """Both languages are known well, and the recogniser is as good as certain."""
+    heard = transcript.language
+    are_known = language in STRONG_LANGUAGES and heard in STRONG_LANGUAGES
+    return are_known and heard != language and transcript.language_probability >= LANGUAGE_CERTAIN
 
 
 def _clipping(sound: Acoustics) -> Iterator[Finding]:
@@ -141,6 +169,16 @@ def _clipping(sound: Acoustics) -> Iterator[Finding]:
         f" {sound.clipped_share:.1%} of it); record it again at a lower level, since turning it down mends nothing. "
         f"{UNSPENT}",
     )
+
+
+def _crowded(sound: Acoustics) -> Iterator[Finding]:
+    if sound.crowded_share > CROWDED_WARN:
+        yield Finding(
+            "clipping",
+            FAIL if sound.crowded_share > CROWDED_FAIL else WARN,
+            f"The sound was clipped before it was saved as it is ({sound.crowded_share:.0%} of it lies just below its "
+            f"top); record it again at a lower level, since turning it down mends nothing. {UNSPENT}",
+        )
 
 
 def _loudness(lufs: float) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-REVISION = 2  # counts changes of what is found of the same sound
+REVISION = 3  # counts changes of what is found of the same sound
 NOBODY = Nobody(NOT_INSTALLED)
 _NOTHING = Acoustics(0.0, -120.0, 0.0, -70.0, (), 0.0, 0.0, 0.0, ())
 _ORDER = ("pass", "warn", "fail")
@@ -45,13 +45,15 @@ def listen(  # noqa: PLR0913 - everything a verdict depends on, by name
     words: Sequence[TimedWord | Word] = (),
     recogniser: Recogniser | Nobody = NOBODY,
     pauses_seconds: Sequence[float] = (),
+    pronounced: Sequence[tuple[int, int]] = (),
     is_recording: bool = False,
     stop: threading.Event | None = None,
 ) -> Heard:
     """Everything that can be heard of mono ``samples`` that should say ``text`` in ``language``.
 
     ``text`` may be empty for a recording whose words nobody wrote down. ``words`` are its times as the engine knows
-    them, to say where something is; ``pauses_seconds`` are the silences that the script asks for. A sound that somebody
+    them, to say where something is; ``pauses_seconds`` are the silences that the script asks for, ``pronounced`` the
+    runs of words whose sound the campaign's lexicon gives. A sound that somebody
     recorded ``is_recording``: it is not blamed on a voice. Without a recogniser the words are not compared, and
     `Heard.recogniser` says why nobody does. Raises what the recogniser raises.
     """
@@ -78,11 +80,13 @@ def listen(  # noqa: PLR0913 - everything a verdict depends on, by name
         once = without_repeats(transcript.text, text, tag, sound.speaking_seconds)
         transcript = replace(transcript, text=once)
     aligned = word_times(text, transcript.script, sound)
-    comparison = compare(text, transcript, tag)
+    comparison = compare(text, transcript, tag, pronounced)
     if text:
         found += findings.of_language(comparison, transcript, tag)
         places = _places(transcript.script, words)
         found += findings.of_words(comparison, transcript, tag, places, f"the recogniser {recogniser.name}")
+    else:
+        found += findings.of_wordless_language(transcript, tag)
     return _heard(found, sound, pace, _named(recogniser, tag), text, transcript, comparison, aligned)
 
 

@@ -23,6 +23,9 @@ SLOW_WARN, SLOW_FAIL = 0.6, 0.4
 UNSURE = 1.5
 FEWEST_SYLLABLES = 8  # a single "Yes." may be as slow or as fast as it likes
 
+WRITTEN_OUT = 0.75  # of the syllables; those of "10:30" are guessed: "ten thirty" has three
+
+_NUMBERS = re.compile(r"[\d%€$£¥&@+]")
 _VOWELS = re.compile("[aeiouyæøœıаеёиоуыэюяієїαεηιουω]+")
 _DIGIT_SYLLABLES, _SYMBOL_SYLLABLES = 1.7, 2.0  # "2026": six or seven; "%": two or three
 _LETTERS_A_SYLLABLE = 2.2  # of a script whose vowels are not letters
@@ -33,7 +36,8 @@ _KANJI_SYLLABLES = 1.9  # in Japanese; a Chinese character is one
 class Pace:
     """``words_per_minute`` without pauses (a digit counts as a word); ``of_usual`` is 1 for the language's own pace.
 
-    ``is_sure`` is False where the language's pace was not measured, or the text is too short to have one.
+    ``is_sure`` is False where the language's pace was not measured, or the text is too short to have one, or much of
+    it is numbers.
     """
 
     words_per_minute: float
@@ -50,7 +54,8 @@ def pace_of(text: str, language: str, speaking_seconds: float) -> Pace:
     letters = sum(character.isalnum() for character in text)
     of_usual = count / speaking_seconds / USUAL.get(language, USUAL_ELSEWHERE) if count >= FEWEST_SYLLABLES else 1.0
     minutes = speaking_seconds / 60
-    is_sure = language in USUAL and count >= FEWEST_SYLLABLES
+    is_written_out = syllables(_NUMBERS.sub("", text), language) >= WRITTEN_OUT * count
+    is_sure = language in USUAL and count >= FEWEST_SYLLABLES and is_written_out
     return Pace(
         round(_words(text, language) / minutes, 1), round(of_usual, 3), is_sure, round(letters / speaking_seconds, 2)
     )

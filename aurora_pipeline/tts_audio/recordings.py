@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FfmpegFailed, SpeechFailed
 from ..gear import ffmpeg
+from ..gear.sound_probe import is_cut_wav
 from ..gear.voices import Spoken
 from ..gear.voices.word_times import estimated
 
@@ -64,6 +65,11 @@ def read_recording(file: Path, *, shown: str, text: str, stop: threading.Event) 
             f"The recording '{shown}' cannot be read as sound ({_reason(str(error))}); save it as WAV, MP3 or M4A "
             "and run again. Nothing was spent."
         ) from None
+    if is_cut_wav(file):
+        raise SpeechFailed(
+            f"The recording '{shown}' is cut short: its header tells of more sound than there is; save or copy it "
+            "again and run again. Nothing was spent."
+        )
     seconds = len(samples) / SAMPLE_RATE
     if seconds > LONGEST_SECONDS:
         raise SpeechFailed(

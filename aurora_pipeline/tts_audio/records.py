@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 # How far off word times are on average, by where they come from. Measured on the engines that know their own times:
@@ -104,6 +105,13 @@ class Speech:
     language_heard: str = ""
     transcript_charge_id: str = ""
     voice_sha256: str = ""
+
+    @property
+    def waived_as(self) -> str:
+        """What a waiver is of, as a sha256: the sound, and of a recording also the text that it should say."""
+        if not self.recording_sha256:
+            return self.sha256
+        return hashlib.sha256(f"{self.sha256} {self.text}".encode()).hexdigest()
 
     @property
     def is_unheard(self) -> bool:

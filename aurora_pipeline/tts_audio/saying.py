@@ -68,6 +68,17 @@ class Saying:
         """One line that tells all of it: respelled, with sounds between slashes and pauses in brackets."""
         return " ".join(_shown(part) for part in self.parts)
 
+    @property
+    def pronounced(self) -> tuple[tuple[int, int], ...]:
+        """The runs of written words (first, and end not included) that are said otherwise than written."""
+        found, index = [], 0
+        for piece in (piece for part in self.parts for piece in part.pieces):
+            end = index + len(piece.written)
+            if piece.ipa or piece.said != " ".join(piece.written):
+                found.append((index, end))
+            index = end
+        return tuple(found)
+
 
 def saying_of(script: Script, entries: Sequence[Pronunciation]) -> Saying:
     """The script's words with the campaign's pronunciations, in parts."""

@@ -26,10 +26,11 @@ from .buying import Ear, Seller
 from .ears import paid_listener
 from .kept import Facts, Kept
 from .records import WORD_TIME_ERROR_SECONDS, Finding, Heard, Speech, Word
-from .saying import saying_of
+from .saying import Saying, saying_of
 from .sources import Source
 
 STAGE = "tts_audio"
+STAND_IN = Nobody("the studio stood in for the paid voice; what is bought is listened to")
 
 
 def speak_campaign(
@@ -104,7 +105,7 @@ class _Speaker:
         fitted, is_fitted_now = self._fitted(script, sound)
         shown = self.settings.stage_folder(STAGE) / script.campaign / f"{script.clip_id}.wav"
         self.kept.store.lay_out(fitted["sha256"], shown)
-        heard = self._heard(script, saying.said, fitted, stop)
+        heard = self._heard(script, saying, sound, fitted, stop)
         said = "" if script.audio else saying.said
         return _Made(
             _speech(script, voice, said, sound, fitted, heard, self.campaign.speech.seconds), is_new or is_fitted_now
@@ -138,9 +139,9 @@ class _Speaker:
 
         return self.kept.once(key, make)
 
-    def _heard(self, script: Script, said: str, fitted: Facts, stop: threading.Event) -> Heard:
+    def _heard(self, script: Script, saying: Saying, sound: Facts, fitted: Facts, stop: threading.Event) -> Heard:
         """What is heard in the sound as it will be sent."""
-        recogniser = self._recogniser_of(script, said, fitted)
+        recogniser = STAND_IN if sound.get("is_draft") else self._recogniser_of(script, saying.said, fitted)
         # Only where it is not for want of the extra: what was kept before there were other reasons stays as it is.
         also = (
             {} if not isinstance(recogniser, Nobody) or recogniser == listening.NOBODY else {"nobody": recogniser.why}
@@ -167,6 +168,7 @@ class _Speaker:
                 words=_words(fitted),
                 recogniser=recogniser,
                 pauses_seconds=[pause.seconds for pause in script.pauses],
+                pronounced=() if script.audio else saying.pronounced,
                 is_recording=bool(script.audio_sha256),
                 stop=stop,
             )

@@ -1,7 +1,8 @@
 """Script -> the pieces of it that can be read in too many ways to be held against a recogniser's transcript.
 
 Telephone numbers and ISBNs (compared digit by digit), addresses, abbreviations, signs and sighs: what is heard instead
-of them warns, and asks for the words as they are spoken. Only other digits than the script's own can be wrong.
+of them warns, and asks for the words as they are spoken. Only other digits than the script's own can be wrong. Of a
+word that the campaign's lexicon pronounces, only its absence is told.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
 from ..gear.recognisers.scripts import UNSPACED
 
-Kind = Literal["digits", "address", "sign"]
+Kind = Literal["digits", "address", "sign", "lexicon"]
 
 # Seven digits and more in groups, or a date of three: neither thousands (1,250,000; 1.250.000) nor two numbers
 # side by side in a sentence ("in 2026 1,250 people").
@@ -66,6 +68,16 @@ def unjudged(text: str, language: str) -> tuple[Unjudged, ...]:
             if not is_taken and not (kind == "digits" and _THOUSANDS.fullmatch(match[0])):
                 found.append(run)
     return tuple(sorted(found, key=lambda each: each.first))
+
+
+def with_lexicon(found: tuple[Unjudged, ...], pronounced: Sequence[tuple[int, int]]) -> tuple[Unjudged, ...]:
+    """``found`` and the words whose sound a person gave: a recogniser spells such a word as it likes."""
+    also = [
+        Unjudged(first, end, "lexicon")
+        for first, end in pronounced
+        if not any(first < other.end and other.first < end for other in found)
+    ]
+    return tuple(sorted((*found, *also), key=lambda each: each.first))
 
 
 def digits(text: str) -> str:

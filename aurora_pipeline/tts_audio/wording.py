@@ -17,7 +17,7 @@ from ..gear.recognisers import Transcript
 from ..gear.recognisers.meanings import has_number, negations
 from ..gear.recognisers.scripts import UNSPACED, pieces
 from ..gear.recognisers.spelling import Form, forms, likeness
-from .unjudged import Kind, Unjudged, digits, has_same_digits, is_another_number, unjudged
+from .unjudged import Kind, Unjudged, digits, has_same_digits, is_another_number, unjudged, with_lexicon
 
 WRONG_LIKELIHOOD = 0.004  # between the wrong words of the planted defects and the rest: see above
 # A number that is transcribed as another one, a "no" that comes or goes: no spelling or pronunciation explains those.
@@ -95,6 +95,8 @@ class Difference:
         """True when a person should listen: sounds unlike the script, and is hardly what would have been written."""
         if self.is_wrong:
             return True
+        if self.unjudged == "lexicon":
+            return not self.heard
         if self.script and digits(self.script):
             return self._has_other_digits if self.likelihood is None else self.likelihood < DOUBTFUL_LIKELIHOOD_NUMBER
         is_alike = self.alike >= ALIKE and not self.is_another_number and not self.is_negated
@@ -118,10 +120,16 @@ class Comparison:
         return tuple(difference for difference in self.differences if difference.is_wrong)
 
 
-def compare(script: str, transcript: Transcript, language: str) -> Comparison:
-    """``script`` against what was heard; ``language`` is a bare tag."""
+def compare(
+    script: str, transcript: Transcript, language: str, pronounced: Sequence[tuple[int, int]] = ()
+) -> Comparison:
+    """``script`` against what was heard; ``language`` is a bare tag.
+
+    ``pronounced`` are runs of words (first, and end not included) whose sound a person gave.
+    """
     written = pieces(script, language)
     hard = unjudged(script, language)
+    hard = hard if language in UNSPACED else with_lexicon(hard, pronounced)
     found = [
         _difference(written, mine, other, transcript, language, hard)
         for mine, other in _differing(script, transcript.text, language, hard)

@@ -47,7 +47,7 @@ class CampaignFacts:
 
     def waiver_of(self, speech: Speech) -> Waiver | None:
         """The waiver of this very audio; None where nobody waived it, or it was made anew since."""
-        mine = (speech.clip_id, speech.sha256)
+        mine = (speech.clip_id, speech.waived_as)
         return next((each for each in self.waivers if (each.clip_id, each.speech_sha256) == mine), None)
 
 

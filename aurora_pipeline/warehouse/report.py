@@ -76,6 +76,13 @@ class ClipCard:
         return " ".join(finding.sentence for finding in self.speech.findings) if self.speech else ""
 
     @property
+    def heard_by(self) -> str:
+        """Who compared what is heard with the script: a pass is worth less where nobody did."""
+        recogniser = self.speech.recogniser if self.speech else ""
+        name, _, why = recogniser.partition(": ")
+        return f"words compared by {f'nobody ({why})' if name == 'none' else recogniser or 'nobody'}"
+
+    @property
     def is_of_its_video(self) -> bool:
         """True where a bought video was made of the very speech that is told of; False before one is."""
         video, speech = self.video, self.speech

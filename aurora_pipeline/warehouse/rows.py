@@ -73,7 +73,7 @@ def _speech(facts: CampaignFacts, speech: Speech) -> Row:
     row = _plain(speech, {"sample_rate": "sample_rate_hz"}) | {
         "words": len(speech.words),
         "saved_seconds": saved,
-        "reasons": " ".join(finding.sentence for finding in speech.findings) or None,
+        "reasons": " ".join(each.sentence.removesuffix(" Nothing was spent.") for each in speech.findings) or None,
         "words_that_differ": ", ".join(speech.words_that_differ) or None,
         "waived_by": waiver.waived_by if waiver else None,
         "waived_reason": waiver.reason if waiver else None,
